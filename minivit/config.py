@@ -1,0 +1,124 @@
+"""ViTConfig: every number that fixes a model's shape and arithmetic, validated once and never changed."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from .ops.gelu import FORMS
+
+POOLS = ("cls", "mean")
+POSITIONS = ("learned", "sincos1d", "sincos2d", "none")
+
+
+def option(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
+    """A dataclass field that also says what its command-line flag says."""
+    return field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """A Vision Transformer's hyperparameters. Raises ValueError or TypeError, naming the field, for values that make
+    no model.
+
+    image_size is a side S or a pair (Sh, Sw), in pixels. pixel_mean and pixel_std hold one number per channel, for
+    pixels in [0, 1]; None means 0 and 1, and training fills them in from its training split.
+    """
+
+    image_size: int | tuple[int, int] = option(28, "image side in pixels, or height and width")
+    patch_size: int = option(7, "side of a patch in pixels; must divide the image's height and width")
+    channels: int = option(1, "channels of an image: 1 for grey, 3 for colour")
+    classes: int = option(10, "number of classes")
+    dim: int = option(64, "width D of a token")
+    depth: int = option(4, "number of encoder blocks L")
+    heads: int = option(4, "attention heads H; must divide dim")
+    mlp_dim: int = option(128, "hidden width F of a block's MLP")
+    pool: str = option("cls", "what the head reads: the class token, or the mean of all tokens", POOLS)
+    positions: str = option("learned", "how a token knows its place", POSITIONS)
+    gelu: str = option("erf", "GELU exactly, or by the tanh formula", FORMS)
+    norm_eps: float = option(1e-6, "added to the variance in every LayerNorm")
+    qkv_bias: bool = option(True, "give queries, keys and values a bias")
+    head_hidden: int | None = option(None, "hidden width of an MLP head; without it the head is linear")
+    dropout: float = option(0.0, "dropout on the embeddings and on the residual branches")
+    attention_dropout: float = option(0.0, "dropout on the attention weights")
+    drop_path: float = option(0.0, "stochastic depth: chance of skipping the last block's branches, less before")
+    pixel_mean: tuple[float, ...] | None = option(None, "mean of each channel, of pixels in [0, 1]")
+    pixel_std: tuple[float, ...] | None = option(None, "standard deviation of each channel, of pixels in [0, 1]")
+
+    def __post_init__(self) -> None:
+        size = self.image_size if isinstance(self.image_size, (tuple, list)) else (self.image_size,)
+        _check(len(size) in (1, 2), f"image_size must be a side or (height, width), not {self.image_size!r}")
+        object.__setattr__(self, "image_size", tuple(size) if len(set(size)) > 1 else size[0])
+        for name in ("patch_size", "channels", "classes", "dim", "depth", "heads", "mlp_dim"):
+            _check_count(name, getattr(self, name))
+        for side in size:
+            _check_count("image_size", side)
+            _check(
+                side % self.patch_size == 0,
+                f"patch_size {self.patch_size} does not divide image_size {self.image_size}: "
+                "choose a patch size that divides the height and the width, or resize the images",
+            )
+        if self.head_hidden is not None:
+            _check_count("head_hidden", self.head_hidden)
+        _check(self.dim % self.heads == 0, f"heads {self.heads} must divide dim {self.dim}")
+        for name, choices in (("pool", POOLS), ("positions", POSITIONS), ("gelu", FORMS)):
+            value = getattr(self, name)
+            _check(value in choices, f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        if self.positions == "sincos1d":
+            _check(self.dim % 2 == 0, f"positions 'sincos1d' needs an even dim, not {self.dim}")
+        if self.positions == "sincos2d":
+            _check(self.dim % 4 == 0, f"positions 'sincos2d' needs a dim that 4 divides, not {self.dim}")
+        _check(self.norm_eps > 0, f"norm_eps must be positive, not {self.norm_eps}")
+        for name in ("dropout", "attention_dropout", "drop_path"):
+            value = getattr(self, name)
+            _check(0 <= value < 1, f"{name} is a probability and must lie in [0, 1), not {value}")
+        for name, default in (("pixel_mean", 0.0), ("pixel_std", 1.0)):
+            value = getattr(self, name)
+            value = (default,) * self.channels if value is None else tuple(float(v) for v in value)
+            _check(len(value) == self.channels, f"{name} needs one number for each of {self.channels} channels: {value}")
+            object.__setattr__(self, name, value)
+        _check(all(std > 0 for std in self.pixel_std), f"pixel_std must be positive, not {self.pixel_std}")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, Sh, Sw)."""
+        height, width = self.image_size if isinstance(self.image_size, tuple) else (self.image_size,) * 2
+        return self.channels, height, width
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches down and across: (Sh/P, Sw/P)."""
+        _, height, width = self.image_shape
+        return height // self.patch_size, width // self.patch_size
+
+    @property
+    def patches(self) -> int:
+        """N."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def tokens(self) -> int:
+        """T: the patches, and the class token if there is one."""
+        return self.patches + (self.pool == "cls")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ViTConfig":
+        """The inverse of `to_dict`. Raises ValueError for a field that does not exist."""
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+        _check(not unknown, f"unknown model settings {sorted(unknown)}: the file is of another version of minivit")
+        return cls(**values)
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    _check(value >= 1, f"{name} must be at least 1, not {value}")

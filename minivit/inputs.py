@@ -1,0 +1,64 @@
+"""What comes in from outside: batches are checked on the host and scaled before the model sees them."""
+
+from typing import Any
+
+import numpy
+
+from .config import ViTConfig
+from .ops.loss import check_labels
+
+
+def check_images(images: Any, config: ViTConfig) -> numpy.ndarray:
+    """The images as a host array, or one line on what is wrong with them.
+
+    Expects (B, C, Sh, Sw) of the config's shape with B >= 1, uint8 or finite floats.
+    Raises ValueError for a shape or value, TypeError for a dtype.
+    """
+    images = numpy.asarray(images)
+    C, Sh, Sw = config.image_shape
+    if images.ndim != 4 or images.shape[1:] != (C, Sh, Sw):
+        hint = "; add the channel axis with images[:, None]" if images.shape[1:] == (Sh, Sw) and C == 1 else ""
+        raise ValueError(
+            f"images of shape {images.shape} do not fit this model: expected (batch, {C}, {Sh}, {Sw}), "
+            f"that is (images, channels, height, width){hint}"
+        )
+    if len(images) == 0:
+        raise ValueError("an empty batch was passed: the model needs at least one image")
+    if images.dtype != numpy.uint8 and images.dtype.kind != "f":
+        raise TypeError(f"images must be uint8 (0..255) or floats (normalised already), not {images.dtype}")
+    if images.dtype.kind == "f" and not numpy.isfinite(images).all():
+        bad = numpy.argwhere(~numpy.isfinite(images))[0]
+        raise ValueError(f"image {bad[0]} holds {images[tuple(bad)]} at (channel, row, column) {tuple(map(int, bad[1:]))}")
+    return images
+
+
+def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Images and labels as host arrays; errors as in `check_images`, and ValueError for labels that do not match:
+    expected (B,) integers in 0..K-1, or (B, K) probabilities."""
+    images, labels = check_images(images, config), numpy.asarray(labels)
+    if labels.shape not in ((len(images),), (len(images), config.classes)):
+        raise ValueError(
+            f"labels of shape {labels.shape} do not fit {len(images)} images and {config.classes} classes: "
+            f"expected ({len(images)},) class numbers or ({len(images)}, {config.classes}) probabilities"
+        )
+    check_labels(labels, config.classes)
+    return images, labels
+
+
+def normalise(pixels: numpy.ndarray, config: ViTConfig, dtype: Any) -> numpy.ndarray:
+    """Pixels of 0..255 (any dtype) to the model's input, (x/255 - mean)/std channel by channel.
+
+    Shapes   pixels (B, C, Sh, Sw)  ->  (B, C, Sh, Sw) of `dtype`
+    """
+    assert config.pixel_mean is not None and config.pixel_std is not None  # filled in by the config itself
+    scale = numpy.array([1 / (255 * std) for std in config.pixel_std], dtype).reshape(-1, 1, 1)
+    shift = numpy.array([m / std for m, std in zip(config.pixel_mean, config.pixel_std)], dtype).reshape(-1, 1, 1)
+    inputs = pixels.astype(dtype)
+    inputs *= scale
+    inputs -= shift
+    return inputs
+
+
+def prepare(images: numpy.ndarray, config: ViTConfig, dtype: Any) -> numpy.ndarray:
+    """Checked images as the model takes them: uint8 are scaled and normalised, floats are taken as they are."""
+    return normalise(images, config, dtype) if images.dtype == numpy.uint8 else images.astype(dtype, copy=False)

@@ -1,0 +1,62 @@
+"""The mathematics: every operation is a pair `y, cache = f_forward(...)` and `gradients = f_backward(dy, cache)`.
+
+In reading order: linear, layernorm, gelu, softmax, attention, mlp, patches, positions, dropout, block, pool, loss.
+Caches are never written to, inputs never modified; the dtype that comes in goes out, on NumPy and on CuPy.
+"""
+
+from .attention import attention_backward, attention_forward, dot_product_backward, dot_product_forward
+from .block import BlockMasks, block_backward, block_forward
+from .dropout import dropout_backward, dropout_forward
+from .gelu import gelu_backward, gelu_forward, normal_cdf
+from .layernorm import layernorm_backward, layernorm_forward
+from .linear import linear_backward, linear_forward
+from .loss import cross_entropy_backward, cross_entropy_forward
+from .mlp import mlp_backward, mlp_forward
+from .patches import patch_embed_backward, patch_embed_forward, patchify, unpatchify
+from .pool import pool_backward, pool_forward
+from .positions import (
+    add_positions_backward,
+    add_positions_forward,
+    class_token_backward,
+    class_token_forward,
+    sincos1d,
+    sincos2d,
+)
+from .softmax import softmax_backward, softmax_forward
+
+__all__ = [
+    "BlockMasks",
+    "add_positions_backward",
+    "add_positions_forward",
+    "attention_backward",
+    "attention_forward",
+    "block_backward",
+    "block_forward",
+    "class_token_backward",
+    "class_token_forward",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "dot_product_backward",
+    "dot_product_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "gelu_backward",
+    "gelu_forward",
+    "layernorm_backward",
+    "layernorm_forward",
+    "linear_backward",
+    "linear_forward",
+    "mlp_backward",
+    "mlp_forward",
+    "normal_cdf",
+    "patch_embed_backward",
+    "patch_embed_forward",
+    "patchify",
+    "pool_backward",
+    "pool_forward",
+    "sincos1d",
+    "sincos2d",
+    "softmax_backward",
+    "softmax_forward",
+    "unpatchify",
+]

@@ -1,0 +1,73 @@
+"""The encoder block, the piece a Transformer stacks: tokens talk (attention), then think (MLP). Each half reads a
+normalised copy and adds what it found to the stream, so the stream itself runs straight through from the first
+block to the last. Vaswani et al. 2017 (arXiv:1706.03762); pre-norm as in Dosovitskiy et al. 2021
+(arXiv:2010.11929), equations 2 and 3."""
+
+from typing import NamedTuple
+
+from ..backend import Array
+from .attention import AttentionCache, attention_backward, attention_forward
+from .dropout import dropout_backward, dropout_forward
+from .layernorm import LayerNormCache, layernorm_backward, layernorm_forward
+from .mlp import MlpCache, mlp_backward, mlp_forward
+
+
+class BlockMasks(NamedTuple):
+    """Dropout masks of one block, each None where nothing is dropped."""
+
+    attn: Array | None = None  # (B, H, T, T)
+    attn_branch: Array | None = None  # (B, T, D), or (B, 1, 1) for stochastic depth alone
+    mlp_branch: Array | None = None  # (B, T, D), or (B, 1, 1)
+
+
+class BlockCache(NamedTuple):
+    norm1: LayerNormCache
+    attn: AttentionCache
+    norm2: LayerNormCache
+    mlp: MlpCache
+    masks: BlockMasks
+
+
+def block_forward(
+    x: Array,
+    norm1: tuple[Array, Array],
+    attn: tuple[Array, Array | None, Array, Array],
+    norm2: tuple[Array, Array],
+    mlp: tuple[Array, Array, Array, Array],
+    heads: int,
+    eps: float = 1e-6,
+    gelu: str = "erf",
+    masks: BlockMasks = BlockMasks(),
+) -> tuple[Array, BlockCache]:
+    """One pre-norm encoder block.
+
+    Shapes   x (B, T, D); norm1, norm2 = gamma (D,), beta (D,); attn = Wqkv (D, 3D), bqkv (3D,) or None, Wproj (D, D),
+             bproj (D,); mlp = W1 (D, F), b1 (F,), W2 (F, D), b2 (D,)  ->  y (B, T, D)
+    Formula  h = x + dropout(attention(layernorm(x)));  y = h + dropout(mlp(layernorm(h)))
+    Cache    the caches of the four parts, and the masks.
+    """
+    normed, norm1_cache = layernorm_forward(x, *norm1, eps)
+    branch, attn_cache = attention_forward(normed, *attn, heads, masks.attn)
+    h = x + dropout_forward(branch, masks.attn_branch)[0]
+    normed, norm2_cache = layernorm_forward(h, *norm2, eps)
+    branch, mlp_cache = mlp_forward(normed, *mlp, gelu)
+    y = h + dropout_forward(branch, masks.mlp_branch)[0]
+    return y, BlockCache(norm1_cache, attn_cache, norm2_cache, mlp_cache, masks)
+
+
+def block_backward(dy: Array, cache: BlockCache) -> tuple[Array, tuple, tuple, tuple, tuple]:
+    """Given dy (B, T, D) and the cache, return dx (B, T, D) and the gradients of norm1, attn, norm2 and mlp, each a
+    tuple in the order in which `block_forward` takes it.
+
+    Derivation: the forward read from bottom to top; where a value fed two branches, their gradients add.
+    The skip connection hands dy down unchanged, however deep the stack.
+    """
+    dbranch = dropout_backward(dy, cache.masks.mlp_branch)
+    dnormed, *dmlp = mlp_backward(dbranch, cache.mlp)
+    dh, *dnorm2 = layernorm_backward(dnormed, cache.norm2)
+    dh += dy  # h fed two branches: add
+    dbranch = dropout_backward(dh, cache.masks.attn_branch)
+    dnormed, *dattn = attention_backward(dbranch, cache.attn)
+    dx, *dnorm1 = layernorm_backward(dnormed, cache.norm1)
+    dx += dh  # x fed two branches: add
+    return dx, tuple(dnorm1), tuple(dattn), tuple(dnorm2), tuple(dmlp)

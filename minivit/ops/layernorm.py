@@ -1,0 +1,62 @@
+"""Layer normalisation: give every token zero mean and unit variance over its D features, then let the model
+rescale. It makes the layer after it blind to the offset and the size of what comes in.
+Ba, Kiros, Hinton 2016 (arXiv:1607.06450), equation 4."""
+
+from typing import NamedTuple
+
+from ..backend import Array, array_module
+from .sums import column_sums, row_dots, row_sums
+
+
+class LayerNormCache(NamedTuple):
+    xhat: Array  # (..., D)
+    rstd: Array  # (..., 1)
+    gamma: Array  # (D,)
+
+
+def layernorm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-6) -> tuple[Array, LayerNormCache]:
+    """Normalise the last axis.
+
+    Shapes   x (..., D), gamma (D,), beta (D,)  ->  y (..., D)
+    Formula  xc = x - mean(x);  rstd = 1/sqrt(mean(xc²) + eps);  xhat = rstd·xc;  y = gamma·xhat + beta
+    Cache    xhat and rstd. x itself is not needed; keeping xhat costs one (..., D) array and saves
+             recomputing it, keeping rstd costs one number per token.
+    """
+    xp = array_module(x)
+    D = x.shape[-1]
+    xhat = x - row_sums(x) / D  # xc for now
+    rstd = 1 / xp.sqrt(row_dots(xhat, xhat) / D + eps)  # (..., 1)
+    xhat *= rstd
+    y = xhat * gamma
+    y += beta
+    return y, LayerNormCache(xhat, rstd, gamma)
+
+
+def layernorm_backward(dy: Array, cache: LayerNormCache) -> tuple[Array, Array, Array]:
+    """Given dy (..., D) and the cache, return dx (..., D), dgamma (D,), dbeta (D,).
+
+    Derivation. Tokens do not see each other, so take one token, x in R^D, and sum over tokens last.
+      (1) y_i = gamma_i xhat_i + beta_i:  dbeta = sum over tokens of dy,  dgamma = sum of dy·xhat.
+      (2) The gradient that arrives at xhat is u = gamma·dy.
+      (3) xhat_i = rstd·xc_i reaches xc twice. Directly it hands back rstd·u. Through rstd, every
+          output leans on every input: d rstd / d xc_j = -rstd³ xc_j / D, and xhat = rstd·xc turns
+          sum_i u_i xc_i · (-rstd³ xc_j / D) into -rstd · xhat_j · mean(u·xhat). Together
+              dxc = rstd · (u - xhat·mean(u·xhat)).
+      (4) xc = x - mean(x) subtracts an average; that map is its own transpose, so dx = dxc - mean(dxc).
+          Since mean(xhat) = 0, mean(dxc) = rstd·mean(u), and
+              dx = rstd · (u - mean(u) - xhat·mean(u·xhat)).
+    In words: dx is u with two directions taken out, the constant one (shifting a token changes
+    nothing) and xhat itself (stretching a token changes almost nothing), scaled by rstd.
+    Facts    sum(dx) = 0 for every token. With gamma = 1, a constant dy gives dx = 0.
+             sum(dx·xhat) = rstd·sum(u·xhat)·eps/(var+eps): zero up to eps.
+    """
+    xhat, rstd, gamma = cache
+    D = xhat.shape[-1]
+    dbeta = column_sums(dy)  # (1)
+    dgamma = column_sums(dy * xhat)  # (1)
+    u = dy * gamma  # (2)
+    dx = xhat * (row_dots(u, xhat) / -D)  # (3)
+    dx += u
+    dx -= row_sums(u) / D  # (4)
+    dx *= rstd
+    return dx, dgamma, dbeta

@@ -1,0 +1,86 @@
+"""Softmax cross-entropy: how surprised the model is by the right answer, -log of the probability it gave to it,
+averaged over the batch. Label smoothing asks for a little doubt.
+Bishop 2006, Pattern Recognition and Machine Learning, equation 4.108; Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
+
+from typing import NamedTuple
+
+from ..backend import Array, array_module, device_of
+from .sums import row_dots, row_sums
+
+
+class CrossEntropyCache(NamedTuple):
+    probabilities: Array  # (B, K)
+    targets: Array  # (B, K), rows sum to 1
+
+
+def cross_entropy_forward(
+    logits: Array, labels: Array, label_smoothing: float = 0.0
+) -> tuple[Array, CrossEntropyCache]:
+    """Mean cross-entropy of a batch, from logits.
+
+    Shapes   logits (B, K), labels (B,) integers in 0..K-1 or (B, K) probabilities (rows sum to 1)  ->  loss ()
+    Formula  t = (1 - s)·labels + s/K;  loss = mean over the batch of (log(sum_j exp(z_j)) - sum_j t_j z_j)
+    Cache    the probabilities p = softmax(z) and the targets t.
+    Raises ValueError for an empty batch, for shapes that do not match, and, where the labels are on the host, for
+    labels out of range.
+    The logarithm of the sum is taken after the row's maximum is subtracted, so no logit overflows.
+    """
+    xp = array_module(logits)
+    targets = _targets(logits, labels, label_smoothing)  # (B, K)
+    shifted = logits - logits.real.max(-1, keepdims=True)  # .real matters for the complex-step check only
+    probabilities = xp.exp(shifted)
+    sums = row_sums(probabilities)  # (B, 1)
+    probabilities /= sums
+    losses = xp.log(sums) - row_dots(targets, shifted)  # (1)  (B, 1)
+    return losses.mean(), CrossEntropyCache(probabilities, targets)
+
+
+def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Array:
+    """Given dloss () and the cache, return dlogits (B, K).
+
+    Derivation, for one image with logits z and targets t that sum to 1.
+      (1) loss = log(sum_j exp(z_j)) - sum_j t_j z_j.
+      (2) The first term's slope is exp(z_i)/sum_j exp(z_j) = p_i, the second's is t_i: dz = p - t.
+      (3) The mean over B images gives each of them 1/B of dloss: dlogits = (p - t)·dloss/B.
+    In words: push every logit down by the probability it was given and up by the probability it deserved.
+    Facts    every row sums to zero. It vanishes only where p = t, which smoothing puts within reach.
+    """
+    probabilities, targets = cache
+    dlogits = probabilities - targets  # (2)
+    dlogits *= dloss / len(targets)  # (3)
+    return dlogits
+
+
+def _targets(logits: Array, labels: Array, label_smoothing: float) -> Array:
+    """The labels as smoothed probabilities (B, K) in the logits' dtype and on their device."""
+    xp = array_module(logits)
+    B, K = logits.shape
+    if B == 0:
+        raise ValueError("the mean loss of an empty batch is not defined: pass at least one image")
+    if labels.shape not in ((B,), (B, K)):
+        raise ValueError(
+            f"labels of shape {labels.shape} do not fit logits of shape {logits.shape}: "
+            f"expected ({B},) class numbers or ({B}, {K}) probabilities"
+        )
+    if device_of(labels) == "cpu":  # on a GPU, looking would mean waiting
+        check_labels(labels, K)
+    labels = xp.asarray(labels)
+    if labels.ndim == 1:
+        labels = labels[:, None] == xp.arange(K)  # (B,) -> (B, K), one-hot
+    targets = labels.astype(logits.dtype)
+    if label_smoothing:
+        targets = targets * (1 - label_smoothing) + label_smoothing / K
+    return targets
+
+
+def check_labels(labels: Array, classes: int) -> None:
+    """Raise ValueError unless host labels are integers in 0..classes-1, (B,), or probabilities, (B, classes)."""
+    if labels.ndim == 2:
+        if not (labels.min() >= 0 and abs(labels.sum(-1) - 1).max() < 1e-3):
+            raise ValueError("labels given as probabilities must be at least 0 and sum to 1 in every row")
+    elif labels.dtype.kind not in "iu":
+        raise ValueError(f"class numbers must be integers, not {labels.dtype}: use labels.astype('int64')")
+    elif labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"labels must lie in 0..{classes - 1} ({classes} classes), but run from {labels.min()} to {labels.max()}"
+        )

@@ -1,0 +1,39 @@
+"""The MLP of an encoder block: every token, on its own, is widened to F features, bent by a GELU and brought back.
+Attention moves information between tokens; this is where each token works on what it has.
+Vaswani et al. 2017 (arXiv:1706.03762), section 3.3, with GELU in place of ReLU."""
+
+from typing import NamedTuple
+
+from ..backend import Array
+from .gelu import GeluCache, gelu_backward, gelu_forward
+from .linear import LinearCache, linear_backward, linear_forward
+
+
+class MlpCache(NamedTuple):
+    fc1: LinearCache
+    gelu: GeluCache
+    fc2: LinearCache
+
+
+def mlp_forward(x: Array, W1: Array, b1: Array, W2: Array, b2: Array, gelu: str = "erf") -> tuple[Array, MlpCache]:
+    """Linear, GELU, linear.
+
+    Shapes   x (..., D), W1 (D, F), b1 (F,), W2 (F, E), b2 (E,)  ->  y (..., E)
+    Formula  y = gelu(x @ W1 + b1) @ W2 + b2
+    Cache    the caches of the three parts.
+    """
+    hidden, fc1 = linear_forward(x, W1, b1)  # (..., D) -> (..., F)
+    active, act = gelu_forward(hidden, gelu)
+    y, fc2 = linear_forward(active, W2, b2)  # (..., F) -> (..., E)
+    return y, MlpCache(fc1, act, fc2)
+
+
+def mlp_backward(dy: Array, cache: MlpCache) -> tuple[Array, Array, Array, Array, Array]:
+    """Given dy (..., E) and the cache, return dx (..., D), dW1 (D, F), db1 (F,), dW2 (F, E), db2 (E,).
+
+    Derivation: the forward read from bottom to top.
+    """
+    dactive, dW2, db2 = linear_backward(dy, cache.fc2)  # (..., E) -> (..., F)
+    dhidden = gelu_backward(dactive, cache.gelu)
+    dx, dW1, db1 = linear_backward(dhidden, cache.fc1)  # (..., F) -> (..., D)
+    return dx, dW1, db1, dW2, db2

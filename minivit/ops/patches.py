@@ -1,0 +1,67 @@
+"""Patches: a Transformer reads a sequence, so the image is cut into squares of P x P pixels and every square is
+flattened into one vector. Embedding them with one linear layer is a convolution with stride P.
+Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 1."""
+
+from typing import NamedTuple
+
+from einops import rearrange
+
+from ..backend import Array
+from .linear import LinearCache, linear_backward, linear_forward
+
+
+class PatchEmbedCache(NamedTuple):
+    image_size: tuple[int, int]  # Sh, Sw
+    patch_size: int
+    linear: LinearCache
+
+
+def patchify(images: Array, patch_size: int) -> Array:
+    """Cut images into flattened patches, row by row, each flattened channel first (c p q).
+
+    Shapes   images (B, C, Sh, Sw)  ->  (B, N, C·P·P), N = (Sh/P)·(Sw/P)
+    Raises ValueError if P does not divide both sides.
+    """
+    Sh, Sw = images.shape[-2:]
+    if Sh % patch_size or Sw % patch_size:
+        raise ValueError(
+            f"cannot cut images of {Sh} x {Sw} pixels into patches of {patch_size} x {patch_size}: "
+            "the patch size must divide the height and the width; resize or pad the images, or choose another patch size"
+        )
+    return rearrange(images, "b c (h p) (w q) -> b (h w) (c p q)", p=patch_size, q=patch_size)
+
+
+def unpatchify(patches: Array, image_size: tuple[int, int], patch_size: int) -> Array:
+    """Put patches back where they came from: the inverse of `patchify`, and so its transpose.
+
+    Shapes   patches (B, N, C·P·P)  ->  images (B, C, Sh, Sw)
+    """
+    h = image_size[0] // patch_size
+    w = image_size[1] // patch_size
+    c = patches.shape[-1] // (patch_size * patch_size)
+    return rearrange(patches, "b (h w) (c p q) -> b c (h p) (w q)", h=h, w=w, c=c, p=patch_size, q=patch_size)
+
+
+def patch_embed_forward(images: Array, W: Array, b: Array, patch_size: int) -> tuple[Array, PatchEmbedCache]:
+    """Cut into patches and embed each.
+
+    Shapes   images (B, C, Sh, Sw), W (C·P·P, D), b (D,)  ->  y (B, N, D)
+    Formula  y = patchify(images) @ W + b
+    Cache    that of the linear layer, and the sizes that put patches back into an image.
+    """
+    y, linear = linear_forward(patchify(images, patch_size), W, b)  # (B, N, C·P·P) -> (B, N, D)
+    return y, PatchEmbedCache(images.shape[-2:], patch_size, linear)
+
+
+def patch_embed_backward(dy: Array, cache: PatchEmbedCache) -> tuple[Array, Array, Array]:
+    """Given dy (B, N, D) and the cache, return dimages (B, C, Sh, Sw), dW (C·P·P, D), db (D,).
+
+    Derivation.
+      (1) Back through the linear layer (linear.py): dpatches = dy @ Wᵀ.
+      (2) patchify moves every pixel to exactly one place, so its gradient comes back from that place:
+          dimages = unpatchify(dpatches).
+    Facts    the squared norms of dpatches and dimages are equal.
+    """
+    dpatches, dW, db = linear_backward(dy, cache.linear)  # (1)
+    dimages = unpatchify(dpatches, cache.image_size, cache.patch_size)  # (2)  (B, N, C·P·P) -> (B, C, Sh, Sw)
+    return dimages, dW, db

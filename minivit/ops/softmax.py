@@ -1,0 +1,59 @@
+"""Softmax: turn a row of scores into positive weights that sum to one; the largest score gets the largest weight.
+Attention uses it to decide how much each token listens to every other.
+Bridle 1990 (doi:10.1007/978-3-642-76153-9_28); the scores' maximum is subtracted only where it is needed."""
+
+from typing import NamedTuple
+
+from ..backend import Array, array_module, errstate, reads_freely
+from .sums import row_dots, row_sums
+
+SAFE = 2.0**60  # row sums within [1/SAFE, SAFE] can have neither overflowed nor lost a digit to underflow
+
+
+class SoftmaxCache(NamedTuple):
+    y: Array  # (..., K)
+
+
+def softmax_forward(x: Array, subtract_max: bool | None = None) -> tuple[Array, SoftmaxCache]:
+    """Softmax over the last axis.
+
+    Shapes   x (..., K)  ->  y (..., K)
+    Formula  y_i = exp(x_i - m) / sum_j exp(x_j - m), for any m: the constant cancels.
+    Cache    y alone: the gradient of softmax can be written in its output.
+
+    The usual m is the row's maximum, which cannot overflow, but finding it costs more than the exponentials do.
+    So m = 0 is tried first, and kept if every row sum lies well inside the range of the numbers (NaN does not);
+    otherwise, and wherever reading the sums would cost a wait (GPU) or has no order (complex), m is the maximum.
+    subtract_max=True or False forces one of the two; both give the same weights to rounding.
+    """
+    xp = array_module(x)
+    if subtract_max is None:
+        subtract_max = not reads_freely(x)
+    if not subtract_max:
+        with errstate(over="ignore"):
+            y = xp.exp(x)
+            sums = row_sums(y)  # (..., 1)
+        if sums.size == 0 or (sums.min() >= 1 / SAFE and sums.max() <= SAFE):
+            y /= sums
+            return y, SoftmaxCache(y)
+    y = xp.exp(x - x.real.max(-1, keepdims=True))  # x.real is x itself, but for the complex-step check
+    y /= row_sums(y)
+    return y, SoftmaxCache(y)
+
+
+def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
+    """Given dy (..., K) and the cache, return dx (..., K).
+
+    Derivation, for one row.
+      (1) y_i = e_i / s with e_i = exp(x_i) and s = sum_j e_j. Raising x_j raises e_j, and with it s:
+              d y_i / d x_j = (i = j) e_i/s - e_i e_j/s² = y_i ((i = j) - y_j).
+      (2) Collect over the outputs: dx_j = sum_i dy_i y_i ((i = j) - y_j) = y_j dy_j - y_j sum_i dy_i y_i,
+              dx = y · (dy - sum(dy·y)).
+    In words: what counts is how much better an entry's gradient is than the average under the weights y.
+    The K x K matrix of (1) is never built.
+    Facts    sum(dx) = 0 for every row: adding a constant to the scores changes nothing. A constant dy gives dx = 0.
+    """
+    (y,) = cache
+    dx = dy - row_dots(dy, y)  # (2)
+    dx *= y
+    return dx

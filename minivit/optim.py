@@ -1,0 +1,97 @@
+"""The optimiser: AdamW, clipping and the learning-rate schedule, each on flat vectors that know nothing of models.
+
+Kingma, Ba 2015 (arXiv:1412.6980), algorithm 1; Loshchilov, Hutter 2019 (arXiv:1711.05101), algorithm 2.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy
+
+from .backend import Array, array_module
+
+
+@dataclass
+class AdamWState:
+    """What AdamW remembers between steps: running means of the gradient and of its square, and the step number."""
+
+    m: Array  # (size,)
+    v: Array  # (size,)
+    step: int = 0
+
+    @classmethod
+    def zeros_like(cls, params: Array) -> "AdamWState":
+        """The state before the first step, for a vector (size,) of parameters."""
+        xp = array_module(params)
+        return cls(xp.zeros_like(params), xp.zeros_like(params))
+
+
+def adamw_step(
+    params: Array,
+    grads: Array,
+    state: AdamWState,
+    learning_rate: float,
+    decay: Array | float = 0.0,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    eps: float = 1e-8,
+) -> None:
+    """One AdamW step, in place on `params` (size,) and `state`; `grads` (size,) is left as it is.
+
+    `decay` is the weight decay of each entry, (size,), or one number for all.
+
+    Derivation.
+      (1) m and v are running means: m = beta1·m + (1 - beta1)·g,  v = beta2·v + (1 - beta2)·g².
+      (2) They started at zero, so after t steps they hold a part 1 - beta^t of a full mean; divide by it:
+          mhat = m/(1 - beta1^t),  vhat = v/(1 - beta2^t).
+      (3) Each entry moves by about the learning rate against its mean gradient, whatever the gradient's size, and
+          shrinks by its own decay, which does not pass through m and v (that is the W in AdamW):
+          params -= learning_rate · (mhat/(sqrt(vhat) + eps) + decay·params).
+    """
+    xp = array_module(params)
+    state.step += 1
+    state.m *= beta1  # (1)
+    state.m += (1 - beta1) * grads
+    state.v *= beta2
+    state.v += (1 - beta2) * (grads * grads)
+    rms = xp.sqrt(state.v)
+    rms *= 1 / math.sqrt(1 - beta2**state.step)  # (2) sqrt(vhat)
+    rms += eps
+    move = state.m / rms
+    move *= learning_rate / (1 - beta1**state.step)  # (2) (3)
+    params *= 1 - learning_rate * decay  # (3)
+    params -= move
+
+
+def clip_by_norm(grads: Array, limit: float) -> Array:
+    """Scale `grads` (size,) in place so that its Euclidean norm is at most `limit`; return the norm before, ().
+
+    The direction is kept. The norm stays on the device: nothing here waits for it.
+    Pascanu et al. 2013 (arXiv:1211.5063), algorithm 1.
+    """
+    xp = array_module(grads)
+    norm = xp.sqrt(xp.dot(grads, grads))
+    grads *= limit / xp.maximum(norm, limit)
+    return norm
+
+
+def decay_vector(shapes: Mapping[str, tuple[int, ...]], weight_decay: float, dtype: str = "float32") -> numpy.ndarray:
+    """The weight decay of every parameter, (size,) on the host: weight matrices decay; biases, LayerNorm, the class
+    token and the positions do not."""
+    parts = [numpy.full(math.prod(s), weight_decay if len(s) == 2 else 0.0, dtype) for s in shapes.values()]
+    return numpy.concatenate(parts)
+
+
+def warmup_cosine(step: int, peak: float, warmup: int, total: int | None, final: float = 0.01) -> float:
+    """The learning rate of step 0, 1, ...: a straight line up to `peak` over `warmup` steps, then half a cosine down
+    to `final`·peak at step `total`; constant after the warm-up if `total` is None.
+
+    Loshchilov, Hutter 2017 (arXiv:1608.03983), equation 5, without restarts.
+    """
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    if total is None:
+        return peak
+    progress = min(1.0, (step - warmup) / max(1, total - warmup))
+    return peak * (final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2)

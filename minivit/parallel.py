@@ -1,0 +1,112 @@
+"""Loss and gradient of a batch, computed in shards on threads and summed in a fixed order.
+
+A shard is a slice of the batch small enough for its activations to stay in a core's cache. How a batch is cut
+depends on the model and the batch only, never on the number of threads, so the result is the same to the last bit
+for any number of them. NumPy lets other threads run while it computes; each uses one BLAS thread.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy
+from threadpoolctl import ThreadpoolController
+
+from .backend import Array, array_module, device_of, to_device
+from .config import ViTConfig
+from .inputs import prepare
+from .model import draw_masks, vit_backward, vit_forward
+from .ops.loss import cross_entropy_backward, cross_entropy_forward
+from .params import Params
+from .randomness import DROPOUT, generator
+
+TOKENS_PER_SHARD = 800  # 16 images of 50 tokens, 4 of 197
+
+
+class Workers:
+    """Threads that compute shards, with BLAS held to one thread each for as long as they do.
+
+    threads: how many; 1 computes in the calling thread. Keep one for a whole run: finding the BLAS libraries takes
+    longer than a small step.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        self.threads = threads
+        self._executor = ThreadPoolExecutor(threads, "minivit") if threads > 1 else None
+        self._blas = ThreadpoolController()
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """The results of function(item), in order; BLAS gets its threads back at the end, and after an exception."""
+        with self._blas.limit(limits=1, user_api="blas"):
+            yield from self._executor.map(function, items) if self._executor else map(function, items)
+
+
+class BatchResult(NamedTuple):
+    loss: Array  # (), mean over the batch
+    correct: Array  # (), images whose largest logit is at their label's place
+    grads: Params
+
+
+def shards(batch: int, config: ViTConfig) -> list[slice]:
+    """Cut a batch into slices of about TOKENS_PER_SHARD tokens: an even number of them, so that two threads share
+    them fairly, at least two if there are two images, all of nearly the same size."""
+    pairs = -(-batch * config.tokens // (2 * TOKENS_PER_SHARD))
+    count = min(batch, 2 * pairs)
+    edges = [batch * i // count for i in range(count + 1)]
+    return [slice(start, stop) for start, stop in zip(edges, edges[1:])]
+
+
+def loss_and_grads(
+    params: Params,
+    images: numpy.ndarray,
+    labels: numpy.ndarray,
+    config: ViTConfig,
+    workers: Workers,
+    *,
+    label_smoothing: float = 0.0,
+    seed: int = 0,
+    step: int = 0,
+) -> BatchResult:
+    """Mean loss of a batch and its gradient with respect to every parameter, dropouts on.
+
+    Shapes   images (B, C, Sh, Sw) on the host, in the parameters' dtype; labels (B,) or (B, K) on the host
+    Shard i of step `step` draws its dropout masks from generator(seed, DROPOUT, step, i).
+    """
+    device = device_of(params.flat)
+    dropping = config.dropout or config.attention_dropout or config.drop_path
+
+    def compute(shard: tuple[int, slice]) -> BatchResult:
+        index, rows = shard
+        count = rows.stop - rows.start
+        rng = generator(seed, DROPOUT, step, index)
+        masks = draw_masks(config, count, rng, params.flat.dtype, device) if dropping else None
+        logits, cache = vit_forward(params, to_device(images[rows], device), config, masks)
+        loss, loss_cache = cross_entropy_forward(logits, labels[rows], label_smoothing)
+        weight = count / len(images)  # the mean over the batch weighs a shard's mean by its share
+        grads, _ = vit_backward(cross_entropy_backward(weight, loss_cache), cache)
+        correct = (logits.argmax(-1) == loss_cache.targets.argmax(-1)).sum()
+        return BatchResult(loss * weight, correct, grads)
+
+    results = workers.map(compute, enumerate(shards(len(images), config)))
+    loss, correct, grads = next(results)
+    for result in results:
+        loss, correct = loss + result.loss, correct + result.correct
+        grads.flat += result.grads.flat
+    xp = array_module(params.flat)
+    return BatchResult(xp.asarray(loss), xp.asarray(correct), grads)
+
+
+def predict_logits(params: Params, images: numpy.ndarray, config: ViTConfig, workers: Workers) -> Array:
+    """Logits (B, K) of checked host images (B, C, Sh, Sw), uint8 or normalised floats, on the parameters' device.
+
+    Dropouts are off. Works in shards, so any number of images fits into bounded memory.
+    """
+    device = device_of(params.flat)
+
+    def compute(rows: slice) -> Array:
+        inputs = prepare(images[rows], config, params.flat.dtype)
+        return vit_forward(params, to_device(inputs, device), config)[0]
+
+    return array_module(params.flat).concatenate(list(workers.map(compute, shards(len(images), config))))

@@ -1,0 +1,77 @@
+"""Parameters: one flat vector, and a named view into it for each tensor.
+
+The optimiser, clipping, averaging and checkpoints each work on the one vector in a few lines; the model reads and
+fills the views by name.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .backend import Array, array_module, device_module, to_device
+
+
+class Params(Mapping[str, Array]):
+    """A mapping from parameter names to arrays that share one vector.
+
+    `params[name]` is a view, (shape); `params[name] = value` copies the value into it; `params.flat` is the whole
+    vector, (size,), in the order of `shapes`. Names and shapes are fixed for good.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], flat: Array) -> None:
+        """shapes: {name: shape}, in order; flat: a contiguous vector of that many numbers, used and not copied.
+
+        Raises ValueError if the vector's size does not match.
+        """
+        self.shapes = dict(shapes)
+        size = sum(map(math.prod, self.shapes.values()))
+        if flat.shape != (size,) or not flat.flags.c_contiguous:
+            raise ValueError(f"these parameters need one contiguous vector of shape ({size},), not {flat.shape}")
+        self.flat = flat
+        self._views: dict[str, Array] = {}
+        start = 0
+        for name, shape in self.shapes.items():
+            self._views[name] = flat[start : start + math.prod(shape)].reshape(shape)
+            start += math.prod(shape)
+
+    @classmethod
+    def zeros(cls, shapes: Mapping[str, tuple[int, ...]], dtype: Any = "float32", device: str = "cpu") -> "Params":
+        """All zeros, of these shapes, in a dtype and on a device ("cpu" or "gpu")."""
+        return cls(shapes, device_module(device).zeros(sum(map(math.prod, shapes.values())), dtype))
+
+    def __getitem__(self, name: str) -> Array:
+        return self._views[name]
+
+    def __setitem__(self, name: str, value: Array | float) -> None:
+        """Copy value into the named view. Raises KeyError for an unknown name, ValueError for another shape."""
+        view = self._views[name]
+        shape = getattr(value, "shape", ())
+        if shape != view.shape:
+            raise ValueError(f"{name} has shape {view.shape}, and cannot take a value of shape {shape}")
+        view[...] = value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __repr__(self) -> str:
+        return f"Params({len(self)} tensors, {self.flat.size} numbers, {self.flat.dtype})"
+
+    def empty_like(self) -> "Params":
+        """The same names and shapes over a new vector whose numbers are not set."""
+        return Params(self.shapes, array_module(self.flat).empty_like(self.flat))
+
+    def copy(self) -> "Params":
+        """The same numbers in a vector of their own."""
+        return Params(self.shapes, self.flat.copy())
+
+    def astype(self, dtype: Any) -> "Params":
+        """A copy in another dtype."""
+        return Params(self.shapes, self.flat.astype(dtype))
+
+    def to(self, device: str) -> "Params":
+        """The parameters on "cpu" or "gpu"; the same object if they are there already."""
+        flat = to_device(self.flat, device)
+        return self if flat is self.flat else Params(self.shapes, flat)
