@@ -1,0 +1,180 @@
+"""Everyone who is measured, and the child process that measures one of them.
+
+    python -m benchmarks.contenders '{"contender": "minivit", "task": "step", ...}'      (a workload.Job)
+
+prints one line of JSON. Every set-up returns a function without arguments that does one step, or one forward pass,
+to the end. A library is imported by the set-up that needs it, so that the peak of memory is the contender's own.
+"""
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from . import workload
+from .workload import Job
+
+WARM_UP = 3  # calls before the clock runs: caches, threads, compilers
+Run = Callable[[], float | None]
+
+
+def minivit(job: Job) -> Run:
+    """A Trainer's step, or the logits of a batch without a cache, as `predict` computes them."""
+    import minivit
+
+    model = minivit.ViT(minivit.ViTConfig(**job.model), seed=0)
+    images, labels = workload.random_batch(job.model, job.batch)
+    return minivit_step(job, model, images, labels) if job.task == "step" else minivit_forward(job, model, images)
+
+
+def minivit_step(job: Job, model: Any, images: Any, labels: Any) -> Run:
+    """Forward, label-smoothed cross-entropy, backward, AdamW; the loss is read."""
+    from minivit.train import TrainConfig, Trainer
+
+    trainer = Trainer(
+        model,
+        TrainConfig(
+            batch_size=job.batch, threads=job.threads, learning_rate=workload.LEARNING_RATE,
+            weight_decay=workload.WEIGHT_DECAY, label_smoothing=workload.LABEL_SMOOTHING,
+        ),
+    )  # fmt: skip
+    return lambda: float(trainer.step(images, labels))
+
+
+def minivit_forward(job: Job, model: Any, images: Any) -> Run:
+    """The forward pass in shards, whose caches are dropped."""
+    from minivit.parallel import Workers, predict_logits
+
+    workers = Workers(job.threads)
+    return lambda: predict_logits(model.params, images, model.config, workers)
+
+
+def torch_model(job: Job, sdpa: bool) -> Any:
+    """The PyTorch peer, with the number of threads set."""
+    import torch
+
+    from .torch_vit import TorchViT
+
+    torch.set_num_threads(job.threads)
+    torch.manual_seed(0)
+    return TorchViT(job.config, sdpa)
+
+
+def torch_step(job: Job, model: Any, compiled: bool) -> Run:
+    """Forward, label-smoothed cross-entropy, backward, AdamW in its fused form; the loss is read."""
+    import torch
+    import torch.nn.functional as F
+
+    from .torch_vit import decay_groups
+
+    images, labels = map(torch.from_numpy, workload.random_batch(job.model, job.batch))
+    optimizer = torch.optim.AdamW(
+        decay_groups(model, workload.WEIGHT_DECAY),
+        lr=workload.LEARNING_RATE, betas=workload.BETAS, eps=workload.EPSILON, fused=True,
+    )  # fmt: skip
+    forward = torch.compile(model) if compiled else model
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(forward(images), labels, label_smoothing=workload.LABEL_SMOOTHING)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def torch_forward(job: Job, model: Any, compiled: bool) -> Run:
+    """The forward pass in inference mode."""
+    import torch
+
+    images = torch.from_numpy(workload.random_batch(job.model, job.batch)[0])
+    forward = torch.compile(model.eval()) if compiled else model.eval()
+
+    def run() -> None:
+        with torch.inference_mode():
+            forward(images)
+
+    return run
+
+
+def pytorch(job: Job, sdpa: bool, compiled: bool) -> Run:
+    """The PyTorch peer's step or forward pass."""
+    task = torch_step if job.task == "step" else torch_forward
+    return task(job, torch_model(job, sdpa), compiled)
+
+
+def products(job: Job) -> Run:
+    """The bare matrix products in minivit's shards."""
+    from .products import BareProducts
+
+    return BareProducts(job)
+
+
+MINIVIT, PRODUCTS, PYTORCH = "minivit", "bare products", "PyTorch"
+CONTENDERS: dict[str, Callable[[Job], Run]] = {
+    MINIVIT: minivit,
+    f"{PYTORCH}, matmul": partial(pytorch, sdpa=False, compiled=False),
+    f"{PYTORCH}, SDPA": partial(pytorch, sdpa=True, compiled=False),
+    f"{PYTORCH}, compiled matmul": partial(pytorch, sdpa=False, compiled=True),
+    f"{PYTORCH}, compiled SDPA": partial(pytorch, sdpa=True, compiled=True),
+    PRODUCTS: products,
+}
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Set the contender up, warm it up, time its steps one by one."""
+    run = CONTENDERS[job.contender](job)
+    for _ in range(WARM_UP):
+        run()
+    times = []
+    for _ in range(job.steps):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return {"milliseconds": 1e3 * median(times), "peak_bytes": peak_memory(), **software()}
+
+
+def peak_memory() -> int | None:
+    """The most memory this process has held, in bytes; None where the system does not say (Windows).
+
+    Linux's own count for this program comes first: there `ru_maxrss` is inherited from the parent that started it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def software() -> dict[str, Any]:
+    """Versions of what this process has imported, and the kernels of its BLAS as threadpoolctl names them."""
+    from threadpoolctl import threadpool_info
+
+    libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
+    return {
+        "versions": {
+            "Python": platform.python_version(),
+            **{name: version(package) for name, package in PACKAGES.items() if package in sys.modules},
+        },
+        "blas": sorted({f"{info['internal_api']} {info['version']} {info.get('architecture', '')}".strip()
+                        for info in libraries}),
+    }  # fmt: skip
+
+
+PACKAGES = {"NumPy": "numpy", "PyTorch": "torch"}
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Job(**json.loads(sys.argv[1])))))

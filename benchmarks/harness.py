@@ -1,0 +1,170 @@
+"""Measure contenders in fresh child processes, in turn, and compare them within each round.
+
+Machines are noisy: the same program varies by half between minutes. So every round runs everyone once, A B C A B C,
+and ratios are formed inside a round before their median over the rounds is taken.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from .contenders import CONTENDERS, PRODUCTS, PYTORCH
+from .workload import BATCHES, MODELS, Job
+
+ROOT = Path(__file__).resolve().parent.parent
+SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # some machines set them; they slow a current NumPy several times
+Report = dict[str, Any]  # what a child prints, or {"error": one line}
+
+
+class Ratio(NamedTuple):
+    """Paired ratios over the rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def run_child(job: Job) -> Report:
+    """What one fresh process reports about a job; a failure is a report too."""
+    environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
+    command = [sys.executable, "-m", "benchmarks.contenders", json.dumps(job._asdict())]
+    child = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if child.returncode == 0:
+        return json.loads(child.stdout.splitlines()[-1])
+    complaint = child.stderr.strip().splitlines() or [f"ended with status {child.returncode}"]
+    return {"error": complaint[-1]}
+
+
+def run_rounds(jobs: list[Job], rounds: int) -> list[list[Report]]:
+    """The reports of every job, one for each round. A job that failed is not tried again."""
+    reports: list[list[Report]] = [[] for _ in jobs]
+    for number in range(1, rounds + 1):
+        for job, own in zip(jobs, reports):
+            own.append(own[-1] if own and "error" in own[-1] else run_child(job))
+            outcome = own[-1].get("error") or f"{own[-1]['milliseconds']:.2f} ms"
+            print(f"round {number} of {rounds}: {job.contender}, batch {job.batch}: {outcome}", file=sys.stderr)
+    return reports
+
+
+def paired(values: list[float], references: list[float]) -> Ratio | None:
+    """The ratios of two lists of measurements, round by round; None where one of them is missing."""
+    if not values or len(values) != len(references):
+        return None
+    ratios = [value / reference for value, reference in zip(values, references)]
+    return Ratio(median(ratios), min(ratios), max(ratios))
+
+
+def series(reports: list[Report], key: str) -> list[float]:
+    """One number from each round's report; empty if any of them is missing."""
+    values = [report.get(key) for report in reports]
+    return [] if None in values else values
+
+
+def best(candidates: list[list[float]]) -> list[float]:
+    """The smallest number of each round among those that have any."""
+    return [min(of_round) for of_round in zip(*filter(None, candidates))]
+
+
+def comparison(jobs: list[Job], reports: list[list[Report]]) -> list[list[str]]:
+    """The rows of the table: for each job its medians and its ratios, paired with those of the same batch."""
+    rows = []
+    for job, own in zip(jobs, reports):
+        error = own[-1].get("error")
+        if error:
+            rows.append([str(job.batch), job.contender, f"did not run: {error}", "", "", "", ""])
+            continue
+        rivals = [(other, theirs) for other, theirs in zip(jobs, reports) if other.batch == job.batch]
+        torch = [theirs for other, theirs in rivals if other.contender.startswith(PYTORCH)]
+        floor = [theirs for other, theirs in rivals if other.contender == PRODUCTS]
+        time, peak = series(own, "milliseconds"), series(own, "peak_bytes")
+        ratios = [
+            paired(time, best([series(each, "milliseconds") for each in torch])),
+            paired(time, best([series(each, "milliseconds") for each in floor])),
+            paired(peak, best([series(each, "peak_bytes") for each in torch])),
+        ]
+        of_torch, of_floor, of_leanest = ["" if ratio is None else str(ratio) for ratio in ratios]
+        megabytes = f"{median(peak) / 1e6:.0f}" if peak else ""
+        rows.append(
+            [str(job.batch), job.contender, f"{median(time):.2f}", of_torch, of_floor, megabytes, of_leanest]
+        )
+    return rows
+
+
+HEADER = ["batch", "contender", "median ms", "of the fastest PyTorch", "of the bare products", "peak MB",
+          "of the leanest PyTorch"]  # fmt: skip
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table, its columns padded so that it reads in a terminal."""
+    rows = [header, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def machine(reports: list[list[Report]]) -> str:
+    """One line: processor, cores, system, versions and the BLAS kernels that the children used."""
+    done = [report for own in reports for report in own if "error" not in report]
+    versions: dict[str, str] = {}
+    for report in done:
+        versions |= report["versions"]
+    kernels = sorted({kernel for report in done for kernel in report["blas"]})
+    software = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"{processor()}, {cores()} cores, {platform.system()} {platform.machine()}; {software}; {', '.join(kernels)}"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
+
+
+def arguments(description: str, steps: int) -> argparse.ArgumentParser:
+    """The flags that every command has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, default="small", help="small: 206 k parameters; tiny: ViT-Tiny/16")
+    parser.add_argument("--threads", type=int, default=cores(), help="for every contender")
+    parser.add_argument("--rounds", type=int, default=5, help="fresh processes for each contender")
+    parser.add_argument("--steps", type=int, default=steps, help="timed in each process")
+    parser.add_argument("--json", action="store_true", help="print every measurement as JSON instead of the table")
+    return parser
+
+
+def compare(task: str, description: str, steps: int, more_batches: list[int]) -> None:
+    """The command that measures every contender at one task and prints the table."""
+    parser = arguments(description, steps)
+    parser.add_argument("--batch", type=int, nargs="+", help="images at once (default: the model's usual sizes)")
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
+    args = parser.parse_args()
+    batches = args.batch or [BATCHES[args.model], *more_batches]
+    jobs = [
+        Job(contender, task, MODELS[args.model], batch, args.threads, args.steps)
+        for batch in batches
+        for contender in args.contenders
+    ]
+    reports = run_rounds(jobs, args.rounds)
+    if args.json:
+        print(json.dumps([{**job._asdict(), "rounds": own} for job, own in zip(jobs, reports)], indent=1))
+        return
+    print(markdown(HEADER, comparison(jobs, reports)))
+    print(f"\n{args.model} model, {args.threads} threads, {args.rounds} rounds of {args.steps}; ratios are medians ", end="")
+    print(f"over the rounds (lowest to highest).\n{machine(reports)}")

@@ -1,0 +1,122 @@
+"""The floor: the matrix products of a training step and nothing else, and how many operations they are.
+
+A step cannot be faster than its products as long as they are done one by one by the same BLAS. What a model takes
+beyond them is softmax, GELU, LayerNorm, residual sums, memory and Python.
+
+Counting. A product (m, k) @ (k, n) makes m·n sums of k products: 2·m·k·n operations. Per image, with N patches, T
+tokens, width D, MLP width F, L blocks and K classes, a forward pass has
+
+    patches      (N, C·P²) @ (C·P², D)                            2·N·C·P²·D
+    each block   q, k, v    (T, D) @ (D, 3D)                      6·T·D²
+                 scores     H times (T, Dh) @ (Dh, T), H·Dh = D   2·T²·D
+                 values     H times (T, T) @ (T, Dh)              2·T²·D
+                 projection (T, D) @ (D, D)                       2·T·D²
+                 MLP        (T, D) @ (D, F) and (T, F) @ (F, D)   4·T·D·F
+    head         (1, D) @ (D, K)                                  2·D·K
+
+so forward = B·(2·N·C·P²·D + L·(8·T·D² + 4·T²·D + 4·T·D·F) + 2·D·K). The backward pass of C = A @ B is two products
+of the same cost, dA = dC @ Bᵀ and dB = Aᵀ @ dC, and training does not need dA of the patches, which are pixels:
+step = 3·forward - B·2·N·C·P²·D.
+"""
+
+from threading import local
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivit.config import ViTConfig
+from minivit.parallel import Workers, shards
+
+from .workload import Job
+
+
+class Product(NamedTuple):
+    """`count` products (m, k) @ (k, n)."""
+
+    name: str
+    count: int
+    m: int
+    k: int
+    n: int
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.count * self.m * self.k * self.n
+
+
+def forward_products(model: dict[str, Any], batch: int) -> list[Product]:
+    """The products of a forward pass over `batch` images, in order."""
+    Sh, Sw = model["image_size"]
+    P, D, H, F = model["patch_size"], model["dim"], model["heads"], model["mlp_dim"]
+    N = (Sh // P) * (Sw // P)
+    T = N + (model["pool"] == "cls")
+    block = [
+        Product("qkv", 1, batch * T, D, 3 * D),
+        Product("scores", batch * H, T, D // H, T),
+        Product("values", batch * H, T, T, D // H),
+        Product("projection", 1, batch * T, D, D),
+        Product("fc1", 1, batch * T, D, F),
+        Product("fc2", 1, batch * T, F, D),
+    ]
+    patches = Product("patches", 1, batch * N, model["channels"] * P * P, D)
+    return [patches, *block * model["depth"], Product("head", 1, batch, D, model["classes"])]
+
+
+def flops(model: dict[str, Any], batch: int, task: str) -> int:
+    """Floating-point operations of all products of one "forward" or "step"; the derivation is at the top."""
+    products = forward_products(model, batch)
+    forward = sum(product.flops for product in products)
+    return forward if task == "forward" else 3 * forward - products[0].flops
+
+
+class Operands:
+    """One product with its arrays, all of them allocated once."""
+
+    def __init__(self, product: Product, rng: np.random.Generator):
+        name, count, m, k, n = product
+        self.needs_left = name != "patches"  # nobody asks for the gradient of the pixels
+        self.a = rng.standard_normal((count, m, k), dtype=np.float32)
+        self.b = rng.standard_normal((count, k, n), dtype=np.float32)
+        self.c = np.empty((count, m, n), np.float32)
+        self.da, self.db = np.empty_like(self.a), np.empty_like(self.b)
+
+    def forward(self) -> None:
+        """c = a @ b."""
+        np.matmul(self.a, self.b, out=self.c)
+
+    def backward(self) -> None:
+        """da = c @ bᵀ and db = aᵀ @ c: what the numbers are does not matter, so c stands for its gradient."""
+        if self.needs_left:
+            np.matmul(self.c, self.b.swapaxes(-1, -2), out=self.da)
+        np.matmul(self.a.swapaxes(-1, -2), self.c, out=self.db)
+
+
+class BareProducts:
+    """The products of a job in minivit's shards, on its threads, with arrays that are there already."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.images = [shard.stop - shard.start for shard in shards(job.batch, ViTConfig(**job.model))]
+        self.workers = Workers(job.threads)
+        self.own = local()  # the operands of this thread, one list for each size of shard
+
+    def operands(self, images: int) -> list[Operands]:
+        """This thread's operands for a shard of so many images."""
+        by_size = self.own.__dict__
+        if str(images) not in by_size:
+            rng = np.random.default_rng(0)
+            by_size[str(images)] = [Operands(product, rng) for product in forward_products(self.job.model, images)]
+        return by_size[str(images)]
+
+    def shard(self, images: int) -> None:
+        """Forward and, for a step, backward through one shard."""
+        operands = self.operands(images)
+        for product in operands:
+            product.forward()
+        if self.job.task == "step":
+            for product in reversed(operands):
+                product.backward()
+
+    def __call__(self) -> None:
+        for _ in self.workers.map(self.shard, self.images):
+            pass
