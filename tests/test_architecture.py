@@ -1,0 +1,128 @@
+"""The house rules that a reader relies on: who imports whom, no hidden state, nothing happens on import."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "minivit"
+FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+# file or folder: (what of minivit it may import, what from outside the standard library)
+MAY_IMPORT = {
+    "backend": ("", "numpy cupy"),
+    "randomness": ("", "numpy"),
+    "ops": ("backend", "einops"),
+    "config": ("ops", ""),
+    "params": ("backend", "numpy"),
+    "optim": ("backend params", "numpy"),
+    "gradcheck": ("backend", "numpy"),
+    "inputs": ("config ops", "numpy"),
+    "model": ("backend config ops params randomness", "numpy"),
+    "parallel": ("backend config inputs model ops params randomness", "numpy threadpoolctl"),
+    "checkpoint": ("backend config model params", "numpy safetensors"),
+    "vit": ("backend checkpoint config inputs model ops parallel params", "numpy"),
+    "data": ("", "numpy tqdm PIL"),
+    "train": ("backend config data inputs model ops optim parallel params randomness vit", "numpy tqdm"),
+    "cli": ("__init__ backend checkpoint config data train vit", ""),
+    "__main__": ("cli", ""),
+    "__init__": ("config model ops params vit", ""),
+}
+PURE = {"ops", "model", "params", "optim"}  # mathematics: no files, no clocks, no threads
+PURE_STANDARD_LIBRARY = {"collections", "dataclasses", "functools", "itertools", "math", "types", "typing"}
+
+
+def unit(name):
+    """The row of MAY_IMPORT that a file belongs to."""
+    return name.split("/")[0].removesuffix(".py")
+
+
+def imports(name):
+    """(what of minivit, what from outside) the file imports, functions included; top-level names only."""
+    inside, outside = set(), set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            package = ["minivit", *name.split("/")[:-1]][: -node.level + 1 or None]
+            path = package + (node.module.split(".") if node.module else [])
+            modules = [path] if node.module else [[*path, alias.name] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module.split(".")]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name.split(".") for alias in node.names]
+        else:
+            continue
+        for first, *rest in modules:
+            if first != "minivit":
+                outside.add(first)
+            else:
+                inside.add(rest[0] if rest and rest[0] in map(unit, FILES) else "__init__")
+    return inside - {unit(name)}, outside
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_only_what_it_may(name):
+    assert unit(name) in MAY_IMPORT, f"{name} is new: say in MAY_IMPORT what it may import"
+    may_inside, may_outside = (set(allowed.split()) for allowed in MAY_IMPORT[unit(name)])
+    may_outside |= PURE_STANDARD_LIBRARY if unit(name) in PURE else set(sys.stdlib_module_names)
+    inside, outside = imports(name)
+    assert not inside - may_inside, f"{name} may not import {sorted(inside - may_inside)} of minivit"
+    assert not outside - may_outside, f"{name} may not import {sorted(outside - may_outside)}"
+
+
+def test_only_the_backend_names_cupy():
+    assert [name for name, path in FILES.items() if "cupy" in path.read_text(encoding="utf-8")] == ["backend.py"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_file_needs_scrolling(name):
+    assert len(FILES[name].read_text(encoding="utf-8").splitlines()) <= 250, "split it"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_mutable_state_in_a_module(name):
+    containers = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Call)
+    for node in TREES[name].body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, containers):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in map(ast.unparse, targets):
+                assert target.isupper() or target == "__all__", f"line {node.lineno}: {target} could be changed"
+    assert not [node.lineno for node in ast.walk(TREES[name]) if isinstance(node, (ast.Global, ast.Nonlocal))]
+
+
+def test_every_generator_comes_from_one_place():
+    def draws(tree):
+        return any(isinstance(node, ast.Attribute) and node.attr in ("default_rng", "seed") for node in ast.walk(tree))
+
+    assert [name for name, tree in TREES.items() if draws(tree)] == ["randomness.py"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_public_signatures_are_annotated(name):
+    for function in public_functions(TREES[name]):
+        arguments = function.args
+        named = arguments.posonlyargs + arguments.args + arguments.kwonlyargs + [arguments.vararg, arguments.kwarg]
+        bare = [a.arg for a in named if a and a.annotation is None and a.arg not in ("self", "cls")]
+        assert not bare, f"line {function.lineno}: {function.name} does not say what {', '.join(bare)} is"
+        assert function.returns is not None, f"line {function.lineno}: {function.name} does not say what it returns"
+
+
+def public_functions(tree):
+    """The functions and methods of a module that others may call."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node)
+        elif isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__"):
+            yield node
+
+
+def test_importing_minivit_does_nothing_else():
+    program = "import sys, minivit; print(*sys.modules, file=sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == ""
+    loaded = {module.split(".")[0] for module in run.stderr.split()}
+    assert "minivit" in loaded
+    assert not loaded & {"cupy", "torch", "scipy", "matplotlib", "PIL", "tkinter"}
