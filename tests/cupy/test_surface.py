@@ -1,0 +1,29 @@
+"""Every name, method and keyword that the package uses on arrays exists in the stock CuPy."""
+
+import pathlib
+
+import pytest
+
+import minivit
+
+pytestmark = [pytest.mark.cupy, pytest.mark.usefixtures("cupysim")]
+PACKAGE = pathlib.Path(minivit.__file__).parent
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "data" not in path.parts)  # data stays on the host
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_cupy_has_what_the_package_uses(path):
+    from tests.tools.surface_check import check_file
+
+    problems, _ = check_file(path, {"xp"})
+    assert problems == []
+
+
+def test_the_check_finds_what_cupy_lacks(tmp_path):
+    from tests.tools.surface_check import check_file
+
+    source = tmp_path / "wrong.py"
+    source.write_text("xp.vecdot(x, y)\nxp.matmul(x, y, z)\nxp.exp(x, where=m)\nx.sum(initial=0)\nxp.exp(x)\n")
+    problems, used = check_file(source, {"xp"})
+    assert [line for line, _ in problems] == [1, 2, 3, 4]
+    assert used == {"vecdot", "matmul", "exp"}

@@ -1,0 +1,43 @@
+"""Whole training steps, predictions and files on the strict stand-in for CuPy, and what they cost."""
+
+import pytest
+
+from tests.tools import second_backend as both
+
+pytestmark = [pytest.mark.standin, pytest.mark.usefixtures("fakecupy")]
+
+
+@pytest.mark.parametrize("name", both.CONFIGS)
+def test_gradients_are_numpys(name):
+    both.assert_same_gradients(both.CONFIGS[name])
+
+
+def test_three_steps_are_numpys():
+    both.assert_same_training(steps=3)
+
+
+def test_predictions_are_numpys():
+    both.assert_same_predictions()
+
+
+def test_files_do_not_know_the_device(tmp_path):
+    both.assert_files_do_not_know_the_device(tmp_path)
+
+
+def test_a_step_uploads_images_labels_and_masks_and_waits_for_nothing(fakecupy):
+    trainer, (images, labels) = both.trainer("gpu"), both.batch()
+    fakecupy.stats.clear()
+    loss = trainer.step(images, labels)
+    moved = {name: fakecupy.stats[name] for name in ("h2d", "d2h", "sync", "float64")}
+    assert moved == {"h2d": both.uploads(both.DROPPING, len(images)), "d2h": 0, "sync": 0, "float64": 0}
+    float(loss)
+    assert (fakecupy.stats["d2h"], fakecupy.stats["sync"]) == (1, 1)
+
+
+def test_a_prediction_comes_back_once(fakecupy):
+    model, (images, _) = both.ViT(both.BASE, device="gpu"), both.batch(700)
+    parts = len(both.shards(len(images), both.BASE))
+    assert parts > 2
+    fakecupy.stats.clear()
+    model.predict(images)
+    assert (fakecupy.stats["h2d"], fakecupy.stats["d2h"], fakecupy.stats["sync"]) == (parts, 1, 1)

@@ -1,0 +1,117 @@
+"""What the GPU path must do as NumPy does it. The groups `standin`, `cupy` and `gpu` each run it on a `cupy` of their
+own: the strict stand-in, the stock wheel on the CPU, a card."""
+
+from typing import Any
+
+import numpy as np
+
+from minivit.backend import device_of, to_host
+from minivit.config import ViTConfig
+from minivit.parallel import BatchResult, Workers, loss_and_grads, shards
+from minivit.train import TrainConfig, Trainer
+from minivit.vit import ViT
+
+BOUND = 1e-5  # relative, per tensor, in float32: the backends add in different orders
+
+BASE = ViTConfig(image_size=(8, 12), patch_size=4, channels=2, classes=5, dim=12, depth=2, heads=3, mlp_dim=20)
+DROPPING = ViTConfig(**{**BASE.to_dict(), "dropout": 0.1, "attention_dropout": 0.2, "drop_path": 0.3})
+CONFIGS = {
+    "default": BASE,
+    "every dropout": DROPPING,
+    "mean, 1-D positions, tanh": ViTConfig(
+        **{**BASE.to_dict(), "pool": "mean", "positions": "sincos1d", "gelu": "tanh"}
+    ),
+    "2-D positions, MLP head": ViTConfig(**{**BASE.to_dict(), "positions": "sincos2d", "head_hidden": 7}),
+    "no positions, no query, key and value bias": ViTConfig(
+        **{**BASE.to_dict(), "positions": "none", "qkv_bias": False}
+    ),
+}
+
+
+def batch(count: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images and labels for the models above."""
+    rng = np.random.default_rng(11)
+    return rng.integers(0, 256, (count, *BASE.image_shape), dtype=np.uint8), rng.integers(0, BASE.classes, count)
+
+
+def assert_agrees(name: str, ours: Any, numpys: Any, bound: float = BOUND) -> None:
+    """Fail, naming the tensor, unless both have the same shape and dtype and differ by at most `bound`, relative to
+    the larger norm. Integers must be equal. NaN never agrees."""
+    ours, numpys = to_host(ours), np.asarray(numpys)
+    assert (ours.shape, ours.dtype) == (numpys.shape, numpys.dtype), name
+    if ours.dtype.kind != "f":
+        np.testing.assert_array_equal(ours, numpys, err_msg=name)
+        return
+    size = max(np.linalg.norm(numpys.ravel()), np.linalg.norm(ours.ravel()), np.finfo(ours.dtype).tiny)
+    error = np.linalg.norm((ours - numpys).ravel()) / size
+    assert error <= bound, f"{name}: relative error {error:.2e}, allowed {bound:.0e}"
+
+
+def step(config: ViTConfig, device: str) -> BatchResult:
+    """Loss and gradients of one batch of a fresh model."""
+    params = ViT(config, seed=3, device=device).params
+    pixels, labels = batch()
+    images = (pixels / np.float32(99) - np.float32(1)).astype("float32")
+    return loss_and_grads(params, images, labels, config, Workers(1), label_smoothing=0.1, seed=5, step=2)
+
+
+def assert_same_gradients(config: ViTConfig) -> None:
+    cpu, gpu = step(config, "cpu"), step(config, "gpu")
+    assert device_of(gpu.grads.flat) == device_of(gpu.loss) == device_of(gpu.correct) == "gpu"
+    assert_agrees("loss", gpu.loss, cpu.loss)
+    assert_agrees("correct", gpu.correct, cpu.correct)
+    for name, grad in cpu.grads.items():
+        assert_agrees(name, gpu.grads[name], grad)
+
+
+def trainer(device: str, threads: int = 1) -> Trainer:
+    """Clipping that bites, label smoothing, and a model with every dropout."""
+    settings = TrainConfig(learning_rate=1e-2, clip_norm=0.5, label_smoothing=0.1, seed=4, threads=threads)
+    return Trainer(ViT(DROPPING, seed=3, device=device), settings)
+
+
+def assert_same_training(steps: int = 3) -> None:
+    """Trainer.step: the loss of every step, and the parameters and the optimiser's state after the last."""
+    cpu, gpu = trainer("cpu"), trainer("gpu")
+    start = cpu.model.params.copy()
+    for i in range(steps):
+        cpu_loss, gpu_loss = cpu.step(*batch()), gpu.step(*batch())
+        assert device_of(gpu_loss) == "gpu"
+        assert_agrees(f"loss of step {i}", gpu_loss, cpu_loss)
+    for name in start:
+        moved = [to_host(model.params[name]) - start[name] for model in (gpu.model, cpu.model)]
+        if name.endswith("qkv.bias"):  # the keys' part has no gradient but rounding, which Adam stretches to a step
+            moved = [np.delete(value, slice(DROPPING.dim, 2 * DROPPING.dim)) for value in moved]
+        assert_agrees(name, *moved, bound=1e-4)
+    assert_agrees("m", gpu.state.m, cpu.state.m)
+    assert_agrees("v", gpu.state.v, cpu.state.v)
+    assert gpu.state.step == steps
+
+
+def uploads(config: ViTConfig, count: int) -> int:
+    """How many arrays a step sends to the device: images, labels and dropout masks of every shard."""
+    masks = (config.dropout > 0) + config.depth * (
+        (config.attention_dropout > 0) + 2 * (config.dropout > 0 or config.drop_path > 0)
+    )
+    return len(shards(count, config)) * (2 + masks)
+
+
+def assert_same_predictions() -> None:
+    cpu, gpu = ViT(DROPPING, seed=3), ViT(DROPPING, seed=3, device="gpu")
+    images, _ = batch(40)
+    probabilities = gpu.predict(images)
+    assert isinstance(probabilities, np.ndarray)
+    assert_agrees("probabilities", probabilities, cpu.predict(images))
+
+
+def assert_files_do_not_know_the_device(folder: Any) -> None:
+    """Saved on the GPU, loaded on the CPU, saved again: the same bytes, and those of the same model on the CPU."""
+    ViT(BASE, seed=3).save(folder / "cpu")
+    ViT(BASE, seed=3, device="gpu").save(folder / "gpu")
+    loaded = ViT.load(folder / "gpu")
+    assert loaded.device == "cpu"
+    loaded.save(folder / "again")
+    assert (folder / "cpu").read_bytes() == (folder / "gpu").read_bytes() == (folder / "again").read_bytes()
+    back = ViT.load(folder / "cpu", device="gpu")
+    assert back.device == "gpu"
+    assert_agrees("parameters", back.params.flat, loaded.params.flat, bound=0)
