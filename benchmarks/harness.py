@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from minivit.machine import available_cores
+
 from .contenders import CONTENDERS, PRODUCTS, PYTORCH
 from .workload import BATCHES, MODELS, Job
 
@@ -93,9 +95,7 @@ def comparison(jobs: list[Job], reports: list[list[Report]]) -> list[list[str]]:
         ]
         of_torch, of_floor, of_leanest = ["" if ratio is None else str(ratio) for ratio in ratios]
         megabytes = f"{median(peak) / 1e6:.0f}" if peak else ""
-        rows.append(
-            [str(job.batch), job.contender, f"{median(time):.2f}", of_torch, of_floor, megabytes, of_leanest]
-        )
+        rows.append([str(job.batch), job.contender, f"{median(time):.2f}", of_torch, of_floor, megabytes, of_leanest])
     return rows
 
 
@@ -120,12 +120,8 @@ def machine(reports: list[list[Report]]) -> str:
         versions |= report["versions"]
     kernels = sorted({kernel for report in done for kernel in report["blas"]})
     software = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"{processor()}, {cores()} cores, {platform.system()} {platform.machine()}; {software}; {', '.join(kernels)}"
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{processor()}, {available_cores()} cores, {system}; {software}; {', '.join(kernels)}"
 
 
 def processor() -> str:
@@ -142,17 +138,29 @@ def arguments(description: str, steps: int) -> argparse.ArgumentParser:
     """The flags that every command has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", choices=MODELS, default="small", help="small: 206 k parameters; tiny: ViT-Tiny/16")
-    parser.add_argument("--threads", type=int, default=cores(), help="for every contender")
-    parser.add_argument("--rounds", type=int, default=5, help="fresh processes for each contender")
-    parser.add_argument("--steps", type=int, default=steps, help="timed in each process")
+    parser.add_argument("--threads", type=positive, default=available_cores(), help="for every contender")
+    parser.add_argument("--rounds", type=positive, default=5, help="fresh processes for each contender")
+    parser.add_argument("--steps", type=positive, default=steps, help="timed in each process")
     parser.add_argument("--json", action="store_true", help="print every measurement as JSON instead of the table")
     return parser
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def settings(args: argparse.Namespace) -> str:
+    """The flags in words, for the line below a table."""
+    return f"{args.model} model; threads: {args.threads}, rounds: {args.rounds}, steps in each: {args.steps}"
 
 
 def compare(task: str, description: str, steps: int, more_batches: list[int]) -> None:
     """The command that measures every contender at one task and prints the table."""
     parser = arguments(description, steps)
-    parser.add_argument("--batch", type=int, nargs="+", help="images at once (default: the model's usual sizes)")
+    parser.add_argument("--batch", type=positive, nargs="+", help="images at once (default: the model's usual sizes)")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
     args = parser.parse_args()
     batches = args.batch or [BATCHES[args.model], *more_batches]
@@ -166,5 +174,7 @@ def compare(task: str, description: str, steps: int, more_batches: list[int]) ->
         print(json.dumps([{**job._asdict(), "rounds": own} for job, own in zip(jobs, reports)], indent=1))
         return
     print(markdown(HEADER, comparison(jobs, reports)))
-    print(f"\n{args.model} model, {args.threads} threads, {args.rounds} rounds of {args.steps}; ratios are medians ", end="")
-    print(f"over the rounds (lowest to highest).\n{machine(reports)}")
+    print(
+        f"\n{args.model} model, {args.threads} threads, {args.rounds} rounds of {args.steps}, paired ratios as median"
+    )
+    print(f"(lowest to highest). {machine(reports)}")
