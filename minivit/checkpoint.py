@@ -1,11 +1,14 @@
-"""Files that are either whole or not there: models as safetensors, settings as JSON, written atomically.
+"""Files that are either whole or not there: models and training states as safetensors, settings as JSON.
 
-No pickle anywhere: loading a model runs no code of the file's.
+Everything is written to a temporary file, forced to the disk and renamed, so a crash or a full disk leaves the file
+that was there before. Nothing is pickled: loading runs no code of the file's.
 """
 
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +49,46 @@ def write_json(path: str | Path, values: Any) -> None:
     write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
+def read_json(path: Path) -> Any:
+    """The values in a JSON file; None if there is no such file. Raises CheckpointError if it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON ({error})") from None
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, numpy.ndarray], content: dict[str, Any]) -> None:
+    """Write host arrays and JSON values to one safetensors file, atomically, with a SHA-256 over both, since
+    safetensors itself would not notice a flipped byte. The same input gives the same bytes."""
+    arrays = {name: numpy.ascontiguousarray(array) for name, array in tensors.items()}
+    text = json.dumps({**content, "sha256": _digest(arrays, content)}, sort_keys=True)
+    write_atomically(path, save(arrays, {KEY: text}))
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, numpy.ndarray], dict[str, Any]]:
+    """What `write_tensors` wrote. Raises CheckpointError, in one line, for any other file, and for a damaged one."""
+    if not Path(path).is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+        content = json.loads(metadata[KEY])
+        digest = content.pop("sha256")
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
+    except (KeyError, ValueError, AttributeError):
+        raise CheckpointError(f"{path}: a safetensors file, but not one that minivit wrote") from None
+    if digest != _digest(arrays, content):
+        raise CheckpointError(f"{path}: damaged, its contents do not match their checksum; use another copy")
+    return arrays, content
+
+
 def save_model(path: str | Path, params: Params, config: ViTConfig) -> None:
     """Write parameters and config to a safetensors file, atomically. The same model gives the same bytes."""
-    host = params.to("cpu")
-    metadata = {KEY: json.dumps({"config": config.to_dict()}, sort_keys=True)}
-    write_atomically(path, save({name: numpy.ascontiguousarray(value) for name, value in host.items()}, metadata))
+    write_tensors(path, params.to("cpu"), {"config": config.to_dict()})
 
 
 def load_model(path: str | Path) -> tuple[Params, ViTConfig]:
@@ -59,25 +97,24 @@ def load_model(path: str | Path) -> tuple[Params, ViTConfig]:
     Raises CheckpointError, in one line, for a file that is missing, damaged, not minivit's, or whose tensors are
     not those of its config.
     """
-    if not Path(path).is_file():
-        raise CheckpointError(f"{path}: no such file; a trained model is the model.safetensors that a run writes")
+    tensors, content = read_tensors(path)
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy or train it again") from None
-    try:
-        config = ViTConfig.from_dict(json.loads(metadata[KEY])["config"])
+        config = ViTConfig.from_dict(content["config"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: holds no minivit model ({type(error).__name__}: {error})") from None
+        raise CheckpointError(f"{path}: holds no model ({type(error).__name__}: {error})") from None
     shapes = parameter_shapes(config)
-    if set(tensors) != set(shapes):
-        wrong = sorted(set(tensors) ^ set(shapes))
-        raise CheckpointError(f"{path}: its tensors are not those of its config; missing or unknown: {', '.join(wrong)}")
+    if {name: array.shape for name, array in tensors.items()} != shapes:
+        wrong = sorted(n for n in {*tensors, *shapes} if n not in tensors or tensors[n].shape != shapes.get(n))
+        raise CheckpointError(f"{path}: its tensors are not those of its config: see {', '.join(wrong[:3])}")
     params = Params.zeros(shapes, tensors["norm.weight"].dtype)
     for name, value in tensors.items():
-        if value.shape != shapes[name] or value.dtype != params.flat.dtype:
-            raise CheckpointError(f"{path}: {name} is {value.dtype} {value.shape}, expected {shapes[name]}")
         params[name] = value
     return params, config
+
+
+def _digest(arrays: Mapping[str, numpy.ndarray], content: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(arrays[name])
+    return digest.hexdigest()

@@ -13,9 +13,9 @@ from typing import Any
 
 from . import __version__
 from .backend import DEVICES, DeviceError
-from .config import ViTConfig
+from .config import TrainConfig, ViTConfig
 from .machine import available_cores
-from .train import TrainConfig, TrainingError
+from .train import TrainingError
 
 FROM_DATA = ("image_size", "channels", "classes", "pixel_mean", "pixel_std")  # settings that the data decide
 DATA_HELP = "mnist5k (5,000 digits, comes with minivit), mnist (all 70,000), or a folder of IDX files"
@@ -40,18 +40,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    from .run import result_line, train_run
+    from .run import result_line, resume_run, start_run
     from .viz import save_curves
 
-    run = train_run(
-        arguments.data,
-        arguments.out,
-        _settings(ViTConfig, arguments),
-        TrainConfig(**_settings(TrainConfig, arguments)),
-        arguments.device,
-    )
-    curves = save_curves(run.folder)
-    print(f"\nthe run is in {run.folder}{'' if curves else ' (pip install minivit[viz] also draws its curves)'}; next:")
+    settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
+    if arguments.resume is None:
+        model_settings, train_settings = settings
+        data, out, device = arguments.data, arguments.out, arguments.device
+        run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
+    elif any(settings) or arguments.out is not None:
+        raise ValueError("--resume goes on with the settings the run was started with: give no others beside it")
+    else:
+        run = resume_run(arguments.resume, arguments.device)
+    drawn = save_curves(run.folder)
+    print(f"\nthe run is in {run.folder}{'' if drawn else ' (pip install minivit[viz] also draws its curves)'}; next:")
     print(f"  minivit eval {run.folder}                per class, and what is taken for what")
     print(f"  minivit predict {run.folder} digit.png   a photo or drawing of your own")
     print(f"  minivit info {run.folder}                what the model is made of")
@@ -143,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     it = command(train, "train", "train a model, and test it once at the end")
     it.add_argument("--data", default="mnist5k", help=DATA_HELP + " (default: mnist5k)")
     it.add_argument("--out", metavar="DIR", help="the run's folder (default: the first free runs/DATA-N)")
+    it.add_argument("--overwrite", action="store_true", help="let --out be the folder of another run, which is lost")
+    it.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own settings")
     _add_flags(it.add_argument_group("training"), TrainConfig)
     _add_flags(it.add_argument_group("model"), ViTConfig)
 
@@ -171,25 +175,27 @@ def _add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_flags(group: Any, config: type) -> None:
-    """A flag for each field of a config dataclass: --its-name, typed, with its help and default."""
+    """A flag for each field of a config dataclass: --its-name, typed, with its help. Flags that are not given set
+    nothing, so the dataclass keeps its defaults."""
     types_of = typing.get_type_hints(config)
     for field in dataclasses.fields(config):
         if field.name in FROM_DATA:
             continue
-        flag, hint, default = "--" + field.name.replace("_", "-"), types_of[field.name], field.default
-        help = field.metadata["help"] + ("" if default is None else f" (default: {default})")
+        flag, hint = "--" + field.name.replace("_", "-"), types_of[field.name]
+        shown = "" if field.default is None else f" (default: {field.default})"
+        more = {"default": argparse.SUPPRESS, "help": field.metadata["help"] + shown}
         if hint is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=help)
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **more)
             continue
         if isinstance(hint, types.UnionType):  # int | None
             hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
-        group.add_argument(flag, type=hint, default=default, choices=field.metadata["choices"], help=help, metavar=None
-                           if field.metadata["choices"] else hint.__name__.upper())  # fmt: skip
+        choices = field.metadata["choices"]
+        group.add_argument(flag, type=hint, choices=choices, metavar=None if choices else hint.__name__.upper(), **more)
 
 
 def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of a config dataclass as the flags have them."""
-    return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(config) if f.name not in FROM_DATA}
+    """The fields of a config dataclass that were given as flags."""
+    return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(config) if hasattr(arguments, f.name)}
 
 
 def _complain(error: Any, status: int) -> int:

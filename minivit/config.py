@@ -1,7 +1,8 @@
-"""ViTConfig: every number that fixes a model's shape and arithmetic, validated once and never changed."""
+"""ViTConfig and TrainConfig: every number that fixes a model and its training, validated once and never changed."""
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,6 +112,49 @@ class ViTConfig:
         unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
         _check(not unknown, f"unknown model settings {sorted(unknown)}: the file is of another version of minivit")
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained. Raises ValueError or TypeError, naming the field, for values that cannot work."""
+
+    epochs: int | None = option(None, "passes over the training images; without it, enough to see 330,000 of them")
+    batch_size: int = option(64, "images in a step; any number, since memory is bounded by shards of the batch")
+    learning_rate: float = option(1.5e-3, "peak learning rate, reached after the warm-up")
+    warmup: float = option(0.1, "part of the steps over which the learning rate rises from zero")
+    weight_decay: float = option(0.05, "decay of the weight matrices; nothing else decays")
+    label_smoothing: float = option(0.1, "part of the target probability spread over all classes")
+    clip_norm: float = option(1.0, "gradients longer than this are scaled down to it")
+    beta1: float = option(0.9, "AdamW's memory of the gradient")
+    beta2: float = option(0.99, "AdamW's memory of the squared gradient")
+    ema: float = option(0.0, "memory of the running mean of the weights that is saved as the model; 0: the last weights")
+    augment: float = option(1.0, "strength of the random rotation, scale, slant and shift; 0 turns them off")
+    validation: int | None = option(None, "training images held out; without it, a tenth, at most 5,000")
+    save_every: int | None = option(None, "steps between two saves of the training state; without it, an epoch")
+    log_every: int | None = option(None, "steps between two lines of metrics.jsonl; without it, an epoch")
+    seed: int = option(0, "of the initial weights, the shuffling, the augmentation and the dropouts")
+    threads: int | None = option(None, "threads that compute; without it, the cores available")
+    keep_memory: bool = option(True, "keep freed memory in the process, which makes a step much faster on Linux")
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "threads", "save_every", "log_every"):
+            if getattr(self, name) is not None:
+                _check_count(name, getattr(self, name))
+        for name in ("learning_rate", "clip_norm"):
+            _check(0 < getattr(self, name) < math.inf, f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("weight_decay", "augment", "seed", "validation"):
+            value = getattr(self, name)
+            _check(value is None or 0 <= value < math.inf, f"{name} must be at least 0, not {value}")
+        for name in ("warmup", "label_smoothing", "beta1", "beta2", "ema"):
+            _check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1), not {getattr(self, name)}")
+
+    def epochs_for(self, images: int) -> int:
+        """The number of epochs on so many training images."""
+        return self.epochs or max(1, round(330_000 / images))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return dataclasses.asdict(self)
 
 
 def _check(condition: bool, message: str) -> None:

@@ -76,6 +76,15 @@ def clip_by_norm(grads: Array, limit: float) -> Array:
     return norm
 
 
+def ema_step(ema: Array, params: Array, memory: float, step: int) -> None:
+    """Move the running mean `ema` (size,) a little towards `params` (size,), in place, after step 1, 2, ...
+
+    ema += (1 - d)·(params - ema) with d = min(memory, step/(step + 9)): the mean of everything seen while that is
+    little, later of about the last 1/(1 - memory) steps. Polyak, Juditsky 1992 (doi:10.1137/0330046).
+    """
+    ema += (1 - min(memory, step / (step + 9))) * (params - ema)
+
+
 def decay_vector(shapes: Mapping[str, tuple[int, ...]], weight_decay: float, dtype: str = "float32") -> numpy.ndarray:
     """The weight decay of every parameter, (size,) on the host: weight matrices decay; biases, LayerNorm, the class
     token and the positions do not."""

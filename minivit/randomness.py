@@ -6,7 +6,8 @@ number of threads, so there is no generator state to save: a run resumed at step
 
 import numpy
 
-INITIAL_WEIGHTS, SHUFFLE, AUGMENTATION, DROPOUT = range(4)  # the purposes; their numbers are part of a run's identity
+# The purposes; their numbers are part of a run's identity.
+INITIAL_WEIGHTS, SHUFFLE, AUGMENTATION, DROPOUT, GRADIENT_CHECK = range(5)
 
 
 def generator(seed: int, purpose: int, step: int = 0, shard: int = 0) -> numpy.random.Generator:

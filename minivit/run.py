@@ -1,29 +1,38 @@
-"""A run: a folder that holds everything one training produced.
+"""A run: a folder that holds everything one training produced, and from which it can be continued.
 
-config.json (written first), metrics.jsonl (a line for each epoch), model.safetensors (the last weights),
-result.json (written last), and curves.png where matplotlib is installed.
+config.json         the settings, written first
+metrics.jsonl       a line for every report
+state.safetensors   all that is needed to go on: written at every save and removed at the end
+model.safetensors   the trained model: the mean of the weights with --ema, else the last
+result.json         what came out, written last
+curves.png          where matplotlib is installed
 """
 
+import hashlib
 import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
+import numpy
 
 from . import __version__
-from .backend import sync
-from .checkpoint import CheckpointError, write_json
-from .config import ViTConfig
+from .checkpoint import CheckpointError, read_json, write_atomically, write_json
+from .config import TrainConfig, ViTConfig
 from .data import DataError, Dataset, Split, load, split_validation
 from .data.mnist import find_mnist
-from .evaluate import Evaluation, evaluate
-from .train import EpochReport, StepResult, TrainConfig, Trainer, fit, pixel_statistics
+from .evaluate import evaluate
+from .progress import Display, stop_on_signals
+from .state import load_state, save_state
+from .train import Trainer, fit, pixel_statistics, steps_per_epoch
 from .vit import ViT
+
+STATE = "state.safetensors"
+FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", "curves.png")
 
 
 class Interrupted(Exception):
-    """Training was stopped by Ctrl-C; the weights so far are saved. The message says where."""
+    """Training was stopped by a signal, and its state is saved. The message says how to go on."""
 
 
 class Run(NamedTuple):
@@ -32,93 +41,56 @@ class Run(NamedTuple):
     folder: Path
     model: ViT
     settings: dict[str, Any]  # config.json
-    result: dict[str, Any] | None  # result.json, None if training did not end
+    result: dict[str, Any] | None  # result.json; None if training has not ended
 
 
-def new_folder(data: str, out: str | None) -> Path:
-    """The folder for a new run, made: `out`, or the first free runs/<data>-<n>.
-
-    Raises FileExistsError if `out` holds a run already, OSError if it cannot be made.
-    """
-    if out is None:
-        name, n = Path(data).resolve().name if Path(data).is_dir() else data, 1
-        while (Path("runs") / f"{name}-{n}").exists():
-            n += 1
-        out = f"runs/{name}-{n}"
-    folder = Path(out)
-    if (folder / "config.json").exists():
-        raise FileExistsError(f"{folder} holds a run already: choose another --out, or delete it first")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def train_run(data: str, out: str | None, model_settings: dict[str, Any], config: TrainConfig, device: str) -> Run:
+def start_run(
+    data: str,
+    out: str | None,
+    model_settings: dict[str, Any],
+    config: TrainConfig,
+    device: str = "cpu",
+    overwrite: bool = False,
+) -> Run:
     """Train a model on a data set from start to end: what `minivit train` does. Prints as it goes.
 
     data: "mnist5k", "mnist" or a folder of IDX files; out: the run's folder; model_settings: ViTConfig's fields, but
     for those the data decide (image size, channels, classes, pixel statistics).
-    Raises Interrupted on Ctrl-C, after the weights are saved; TrainingError if the loss is not finite.
+    Raises Interrupted after SIGINT or SIGTERM, TrainingError for a loss that is not finite, FileExistsError if `out`
+    holds a run already and `overwrite` is false, OSError if it cannot be written.
     """
-    started = time.perf_counter()
     dataset = load(data)
-    train, valid = split_validation(dataset.train, config.validation)
-    model = ViT(_model_config(dataset, train, model_settings), config.seed, device=device)
-    epochs = config.epochs_for(len(train.labels))
-    batch_size = min(config.batch_size, len(train.labels))
-    steps = epochs * (len(train.labels) // batch_size)
-    trainer = Trainer(model, config, steps)
-
-    folder = new_folder(data, out)
+    train, _ = split_validation(dataset.train, config.validation)
+    model_config = _model_config(dataset, train, model_settings)
+    folder = _new_folder(data, out, overwrite)
     settings = {
         "minivit": __version__,
         "data": str(Path(data).resolve()) if Path(data).is_dir() else data,
-        "model": model.config.to_dict(),
+        "data_sha256": _fingerprint(dataset.train),
+        "model": model_config.to_dict(),
         "train": config.to_dict(),
     }
     write_json(folder / "config.json", settings)
-    print(f"run {folder}: {model.params.flat.size} parameters, {epochs} epochs of {len(train.labels)} images, "
-          f"{len(valid.labels)} for validation, {trainer.workers.threads} threads")  # fmt: skip
-
-    reports: list[EpochReport] = []
-    train_start = time.perf_counter()
-    with tqdm(total=steps * batch_size, unit=" images", unit_scale=True, disable=None, dynamic_ncols=True) as bar:
-
-        def on_step(images: int, result: StepResult) -> None:
-            if bar.update(images):  # true when the bar was drawn: only then is the loss read
-                accuracy = reports[-1].valid_accuracy if reports else None
-                checked = f" valid {100 * accuracy:.1f} %" if accuracy is not None else ""
-                bar.set_postfix_str(f"loss {float(result.loss):.3f}{checked}", refresh=False)
-
-        def on_epoch(report: EpochReport) -> None:
-            reports.append(report)
-            with open(folder / "metrics.jsonl", "a") as file:
-                file.write(json.dumps(report._asdict()) + "\n")
-            bar.set_description_str(f"epoch {report.epoch}/{epochs}", refresh=False)
-            if bar.disable:
-                print(_line(report, epochs), flush=True)
-
-        try:
-            fit(trainer, train, valid, epochs, on_step, on_epoch)
-        except KeyboardInterrupt:
-            sync(model.params.flat)
-            model.save(folder / "model.safetensors")
-            raise Interrupted(f"stopped at step {trainer.state.step} of {steps}; "
-                              f"the weights so far are in {folder / 'model.safetensors'}") from None  # fmt: skip
-    train_seconds = time.perf_counter() - train_start
-
-    model.save(folder / "model.safetensors")
-    test = evaluate(model, dataset.test, trainer.workers)
-    result = _result(data, model, config, test, train_seconds, time.perf_counter() - started)
-    write_json(folder / "result.json", result)
-    return Run(folder, model, settings, result)
+    return _train(folder, settings, dataset, device)
 
 
-def result_line(result: dict[str, Any]) -> str:
-    """The one line that a run ends with."""
-    return (
-        f"test accuracy {100 * result['test_accuracy']:.2f} % ({result['test_correct']} of {result['test_total']}), "
-        f"{result['parameters']} parameters, trained in {result['train_seconds']:.1f} s"
-    )
+def resume_run(path: str, device: str = "cpu") -> Run:
+    """Continue a run that was interrupted, from its last save: what `minivit train --resume` does. It ends with the
+    same bytes in model.safetensors as if it had never stopped. A run that has ended is only read.
+
+    Raises CheckpointError if there is no run, or if its state is damaged or of other settings; else as `start_run`.
+    """
+    folder = Path(path)
+    settings = read_json(folder / "config.json")
+    if settings is None:
+        raise CheckpointError(f"{folder}: there is no config.json in it, so no run to resume; start one with --out")
+    if (folder / "result.json").exists():
+        print(f"run {folder} has ended already")
+        return load_run(folder, device)
+    dataset = load(settings["data"])
+    if _fingerprint(dataset.train) != settings["data_sha256"]:
+        raise CheckpointError(f"{folder}: the data in {settings['data']} are not those it was started with")
+    return _train(folder, settings, dataset, device)
 
 
 def load_run(path: str | Path, device: str = "cpu") -> Run:
@@ -126,16 +98,14 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
 
     Raises CheckpointError, in one line, if there is no trained model or a file of the run is damaged.
     """
-    folder = Path(path)
-    if folder.is_file():
-        folder = folder.parent if folder.name == "model.safetensors" else folder
-    model_file = folder / "model.safetensors" if folder.is_dir() else folder
-    if folder.is_dir() and not model_file.exists():
-        state = "was not trained to its end" if (folder / "config.json").exists() else "holds no run"
-        raise CheckpointError(f"{folder}: {state}, there is no model.safetensors in it")
+    folder = Path(path).parent if Path(path).is_file() else Path(path)
+    model_file = Path(path) if Path(path).is_file() else folder / "model.safetensors"
+    if not model_file.exists():
+        started = (folder / "config.json").exists()
+        advice = f"finish it with minivit train --resume {folder}" if started else "train one with minivit train"
+        raise CheckpointError(f"{path}: there is no trained model here; {advice}")
     model = ViT.load(model_file, device)
-    settings = _read_json(folder / "config.json") or {"model": model.config.to_dict()}
-    return Run(folder, model, settings, _read_json(folder / "result.json"))
+    return Run(folder, model, read_json(folder / "config.json") or {}, read_json(folder / "result.json"))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -146,16 +116,103 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def overlap(run: Run, split: Split) -> int | None:
     """How many images of a split (n, C, Sh, Sw) the run was trained on, compared pixel by pixel; None if the run's
-    data are not on this machine any more."""
-    name, count = run.settings.get("data"), run.settings.get("train", {}).get("validation")
+    data are not on this machine."""
+    name, config = run.settings.get("data"), run.settings.get("train", {})
     if name is None or (name == "mnist" and find_mnist() is None):
         return None
     try:
-        train, _ = split_validation(load(name).train, count)
+        train, _ = split_validation(load(name).train, config.get("validation"))
     except DataError:
         return None
     trained = {image.tobytes() for image in train.images}
     return sum(image.tobytes() in trained for image in split.images)
+
+
+def result_line(result: dict[str, Any]) -> str:
+    """The one line that a run ends with."""
+    return (
+        f"test accuracy {100 * result['test_accuracy']:.2f} % ({result['test_correct']} of {result['test_total']}), "
+        f"{result['parameters']} parameters, trained in {result['train_seconds']:.1f} s"
+    )
+
+
+def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str) -> Run:
+    """Train from the last save, or from the beginning, to the end."""
+    started = time.perf_counter()
+    config = TrainConfig(**settings["train"])
+    train, valid = split_validation(dataset.train, config.validation)
+    model = ViT(ViTConfig.from_dict(settings["model"]), config.seed, device=device)
+    epochs = config.epochs_for(len(train.labels))
+    epoch_steps = steps_per_epoch(config, train)
+    trainer = Trainer(model, config, epochs * epoch_steps)
+    progress, metrics, seconds = load_state(folder / STATE, settings, trainer)
+    _write_metrics(folder, metrics)
+    print(
+        f"run {folder}: {model.params.flat.size} parameters, {epochs} epochs of {len(train.labels)} images "
+        f"({len(valid.labels)} more for validation), {trainer.workers.threads} threads"
+        + (f"; going on at step {trainer.state.step} of {trainer.total_steps}" if trainer.state.step else "")
+    )
+
+    def save() -> None:
+        spent = seconds + time.perf_counter() - started
+        save_state(folder / STATE, settings, trainer, progress, metrics, spent)
+
+    display = Display(trainer, epochs, len(train.labels))
+    with display, stop_on_signals() as stop:
+        for result, report in fit(trainer, train, valid, epochs, progress):
+            display.step(result)
+            if report:
+                metrics.append(report._asdict())
+                with open(folder / "metrics.jsonl", "a") as file:
+                    file.write(json.dumps(metrics[-1]) + "\n")
+                display.report(report)
+            if stop or trainer.state.step % (config.save_every or epoch_steps) == 0:
+                save()
+            if stop:
+                raise Interrupted(
+                    f"stopped after step {trainer.state.step} of {trainer.total_steps}, everything is saved; "
+                    f"go on with: minivit train --resume {folder}"
+                )
+    seconds += time.perf_counter() - started
+
+    final = trainer.averaged_model()
+    final.save(folder / "model.safetensors")
+    test = evaluate(final, dataset.test, trainer.workers)
+    result = {
+        "test_accuracy": test.accuracy,
+        "test_correct": test.correct,
+        "test_total": test.total,
+        "test_loss": test.loss,
+        "parameters": int(model.params.flat.size),
+        "train_seconds": round(seconds, 2),
+        "wall_seconds": round(seconds + time.perf_counter() - started, 2),
+        "seed": config.seed,
+        "data": settings["data"],
+    }
+    write_json(folder / "result.json", result)
+    (folder / STATE).unlink(missing_ok=True)
+    return Run(folder, final, settings, result)
+
+
+def _write_metrics(folder: Path, metrics: list[dict[str, Any]]) -> None:
+    """metrics.jsonl as it was at the last save: what was written after it will be written again."""
+    write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in metrics).encode())
+
+
+def _new_folder(data: str, out: str | None, overwrite: bool) -> Path:
+    """The folder for a new run, made: `out`, or the first free runs/<data>-<n>."""
+    if out is None:
+        name, n = Path(data).resolve().name if Path(data).is_dir() else data, 1
+        while (Path("runs") / f"{name}-{n}").exists():
+            n += 1
+        out = f"runs/{name}-{n}"
+    folder = Path(out)
+    if (folder / "config.json").exists() and not overwrite:
+        raise FileExistsError(f"{folder} holds a run already: choose another --out, --resume it, or --overwrite it")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    return folder
 
 
 def _model_config(dataset: Dataset, train: Split, model_settings: dict[str, Any]) -> ViTConfig:
@@ -171,36 +228,7 @@ def _model_config(dataset: Dataset, train: Split, model_settings: dict[str, Any]
     )
 
 
-def _line(report: EpochReport, epochs: int) -> str:
-    checked = "" if report.valid_loss is None or report.valid_accuracy is None else (
-        f", valid loss {report.valid_loss:.4f} accuracy {100 * report.valid_accuracy:5.2f} %")  # fmt: skip
-    left = report.seconds / report.epoch * (epochs - report.epoch)
-    return (
-        f"epoch {report.epoch}/{epochs}: loss {report.train_loss:.4f} accuracy {100 * report.train_accuracy:5.2f} %"
-        f"{checked}, {report.images_per_second:.0f} images/s, {left:.0f} s left"
-    )
-
-
-def _result(
-    data: str, model: ViT, config: TrainConfig, test: Evaluation, train_seconds: float, wall_seconds: float
-) -> dict[str, Any]:
-    return {
-        "test_accuracy": test.accuracy,
-        "test_correct": test.correct,
-        "test_total": test.total,
-        "test_loss": test.loss,
-        "parameters": int(model.params.flat.size),
-        "train_seconds": round(train_seconds, 2),
-        "wall_seconds": round(wall_seconds, 2),
-        "seed": config.seed,
-        "data": data,
-    }
-
-
-def _read_json(path: Path) -> Any:
-    if not path.exists():
-        return None
-    try:
-        return json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path}: not readable as JSON ({error})") from None
+def _fingerprint(split: Split) -> str:
+    digest = hashlib.sha256(numpy.ascontiguousarray(split.images))
+    digest.update(numpy.ascontiguousarray(split.labels))
+    return digest.hexdigest()

@@ -1,73 +1,33 @@
-"""Training: the settings, one optimisation step, and the loop over a data set, to be read top to bottom."""
+"""Training: one optimisation step, and the loop over a data set, to be read top to bottom."""
 
+import functools
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy
 
-from .backend import Array, array_module, to_device
-from .config import option
+from .backend import Array, reads_freely, to_device
+from .config import TrainConfig
 from .data import Split, random_affine
-from .evaluate import Evaluation, evaluate
+from .evaluate import evaluate
 from .inputs import check_batch, normalise, prepare
 from .machine import available_cores, keep_freed_memory
-from .optim import AdamWState, adamw_step, clip_by_norm, decay_vector, warmup_cosine
+from .optim import AdamWState, adamw_step, clip_by_norm, decay_vector, ema_step, warmup_cosine
 from .parallel import Workers, loss_and_grads
 from .randomness import AUGMENTATION, SHUFFLE, generator
 from .vit import ViT
+
+__all__ = ["Progress", "Report", "StepResult", "TrainConfig", "Trainer", "TrainingError", "fit", "pixel_statistics"]
 
 WARMUP_STEPS = 100  # of a Trainer that does not know how many steps it will make
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says why and what to change."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train. Raises ValueError, naming the field, for values that cannot work."""
-
-    epochs: int | None = option(None, "passes over the training images; without it, enough to see 330,000 of them")
-    batch_size: int = option(64, "images per step")
-    learning_rate: float = option(1.5e-3, "peak learning rate, reached after the warm-up")
-    warmup: float = option(0.1, "part of the steps over which the learning rate rises from zero")
-    weight_decay: float = option(0.05, "decay of the weight matrices; nothing else decays")
-    label_smoothing: float = option(0.1, "part of the target probability spread over all classes")
-    clip_norm: float = option(1.0, "gradients longer than this are scaled down to it")
-    beta1: float = option(0.9, "AdamW's memory of the gradient")
-    beta2: float = option(0.99, "AdamW's memory of the squared gradient")
-    augment: float = option(1.0, "strength of the random rotation, scale, shear and shift; 0 turns them off")
-    validation: int | None = option(None, "training images held out; without it, a tenth, at most 5,000")
-    seed: int = option(0, "of the initial weights, the shuffling, the augmentation and the dropouts")
-    threads: int | None = option(None, "threads that compute; without it, the cores available")
-    keep_memory: bool = option(True, "keep freed memory in the process, which makes a step much faster on Linux")
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("weight_decay", "augment", "seed", "validation"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be at least 0, not {value}")
-        for name in ("warmup", "label_smoothing", "beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
-
-    def epochs_for(self, images: int) -> int:
-        """The number of epochs on so many training images."""
-        return self.epochs or max(1, round(330_000 / images))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class StepResult(NamedTuple):
@@ -80,12 +40,13 @@ class Trainer:
     """AdamW on a model's parameters, one batch at a time.
 
     total_steps: how many steps there will be, for the learning rate's cosine; None keeps the rate constant after
-    the warm-up.
+    the warm-up. With config.ema, `ema` is the running mean of the parameters, a vector like `model.params.flat`.
     """
 
     def __init__(self, model: ViT, config: TrainConfig = TrainConfig(), total_steps: int | None = None) -> None:
         self.model, self.config, self.total_steps = model, config, total_steps
         self.state = AdamWState.zeros_like(model.params.flat)
+        self.ema = model.params.flat.copy() if config.ema else None
         decay = decay_vector(model.params.shapes, config.weight_decay, model.dtype)
         self.decay = to_device(decay, model.device)
         self.workers = Workers(config.threads or available_cores())
@@ -103,106 +64,144 @@ class Trainer:
 
         images (B, C, Sh, Sw): uint8, scaled and normalised by the model's config, or floats, taken as they are;
         labels (B,) integers or (B, K) probabilities. No augmentation, no shuffling.
-        Raises ValueError or TypeError, in one line, for what does not fit, NaN and empty batches included; the
-        model is unchanged then.
+        Raises ValueError or TypeError, in one line, for what does not fit, NaN and empty batches included, and
+        TrainingError for a loss or gradient that is not finite; the model is unchanged then.
         """
         images, labels = check_batch(images, labels, self.model.config)
         return self.update(prepare(images, self.model.config, self.model.dtype), labels).loss
 
     def update(self, images: numpy.ndarray, labels: numpy.ndarray) -> StepResult:
         """`step` for a batch that is known to be sound, in the model's dtype; returns more than the loss."""
-        config, model = self.config, self.model
+        config, params, state = self.config, self.model.params.flat, self.state
         loss, correct, grads = loss_and_grads(
-            model.params,
+            self.model.params,
             images,
             labels,
-            model.config,
+            self.model.config,
             self.workers,
             label_smoothing=config.label_smoothing,
             seed=config.seed,
-            step=self.state.step,
+            step=state.step,
         )
         grad_norm = clip_by_norm(grads.flat, config.clip_norm)
-        rate = self.learning_rate
-        adamw_step(model.params.flat, grads.flat, self.state, rate, self.decay, config.beta1, config.beta2)
+        if reads_freely(loss) and not math.isfinite(float(loss) + float(grad_norm)):
+            raise TrainingError(
+                f"loss {float(loss)} and gradient norm {float(grad_norm)} at step {state.step}: "
+                f"try a lower learning rate (it was {self.learning_rate:.2g}) or a smaller clip_norm"
+            )
+        adamw_step(params, grads.flat, state, self.learning_rate, self.decay, config.beta1, config.beta2)
+        if self.ema is not None:
+            ema_step(self.ema, params, config.ema, state.step)
         return StepResult(loss, correct, grad_norm)
 
+    def averaged_model(self) -> ViT:
+        """What is worth keeping: a model of the running mean of the weights, or, without config.ema, of the last."""
+        return self.model if self.ema is None else self.model.with_flat(self.ema)
 
-class EpochReport(NamedTuple):
-    epoch: int  # 1, 2, ...
+
+class Report(NamedTuple):
+    """One line of metrics.jsonl: means over the images since the report before."""
+
     step: int
-    train_loss: float
-    train_accuracy: float  # of the augmented images, while training
-    valid_loss: float | None
-    valid_accuracy: float | None
+    epoch: int  # 1, 2, ...
+    loss: float
+    accuracy: float  # of the augmented images, while training
     learning_rate: float
+    grad_norm: float  # of the last step, before clipping
     images_per_second: float
-    seconds: float  # since the start
+    valid_loss: float | None = None  # at the end of an epoch, if images were held out
+    valid_accuracy: float | None = None
+
+
+@dataclass
+class Progress:
+    """Sums since the last report: with the step number and the Trainer's vectors, all that a resumed run needs."""
+
+    loss: Any = 0.0
+    correct: Any = 0
+    images: int = 0
+
+
+def fit(
+    trainer: Trainer, train: Split, valid: Split, epochs: int, progress: Progress
+) -> Iterator[tuple[StepResult, Report | None]]:
+    """Train until `epochs` passes over the uint8 images are done, starting at step `trainer.state.step`.
+
+    Every epoch shuffles and augments anew; a last part of a batch is left out. Yields after every step, with a
+    report at the end of every epoch and every config.log_every steps; who iterates may save, or stop.
+    Raises TrainingError if the loss is not finite.
+    """
+    config = trainer.config
+    epoch_steps = steps_per_epoch(config, train)
+    timer, since = time.perf_counter(), progress.images
+    for images, labels in _batches(trainer, train, epochs * epoch_steps):
+        rate = trainer.learning_rate
+        result = trainer.update(images, labels)
+        step = trainer.state.step
+        progress.loss = progress.loss + result.loss * len(images)
+        progress.correct = progress.correct + result.correct
+        progress.images += len(images)
+        report = None
+        if step % epoch_steps == 0 or (config.log_every and step % config.log_every == 0):
+            report = Report(
+                step=step,
+                epoch=-(-step // epoch_steps),
+                loss=float(progress.loss) / progress.images,
+                accuracy=int(progress.correct) / progress.images,
+                learning_rate=rate,
+                grad_norm=float(result.grad_norm),
+                images_per_second=(progress.images - since) / (time.perf_counter() - timer),
+            )
+            if not math.isfinite(report.loss + report.grad_norm):  # a GPU is asked only here
+                raise TrainingError(f"the loss became {report.loss} before step {step}: try a lower learning rate")
+            if step % epoch_steps == 0 and len(valid.labels):
+                check = evaluate(trainer.averaged_model(), valid, trainer.workers)
+                report = report._replace(valid_loss=check.loss, valid_accuracy=check.accuracy)
+            progress.loss, progress.correct, progress.images = 0.0, 0, 0
+            timer, since = time.perf_counter(), 0
+        yield result, report
+
+
+def steps_per_epoch(config: TrainConfig, train: Split) -> int:
+    """Whole batches in the training images."""
+    return len(train.labels) // min(config.batch_size, len(train.labels))
 
 
 def pixel_statistics(images: numpy.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of every channel of uint8 images (B, C, Sh, Sw), of pixels in [0, 1]."""
     means, stds = [], []
+    values = numpy.arange(256) / 255
     for channel in range(images.shape[1]):
-        counts = numpy.bincount(images[:, channel].ravel(), minlength=256)
-        values = numpy.arange(256) / 255
-        mean = float(counts @ values / counts.sum())
-        means.append(mean)
-        stds.append(max(1e-6, math.sqrt(counts @ (values - mean) ** 2 / counts.sum())))
+        shares = numpy.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
+        means.append(float(shares @ values))
+        stds.append(max(1e-6, math.sqrt(shares @ (values - means[-1]) ** 2)))
     return tuple(means), tuple(stds)
 
 
-def fit(
-    trainer: Trainer,
-    train: Split,
-    valid: Split,
-    epochs: int,
-    on_step: Callable[[int, StepResult], None],
-    on_epoch: Callable[[EpochReport], None],
-) -> None:
-    """Train for `epochs` passes over uint8 images, shuffled and augmented anew in each; a last part of a batch is
-    left out. Calls on_step(batch size, result) after every step and on_epoch(report) after every epoch.
+def _batches(trainer: Trainer, train: Split, last: int) -> Iterator[tuple[numpy.ndarray, numpy.ndarray]]:
+    """The batches from the trainer's step to step `last`, each prepared in a thread while the one before is used.
 
-    Raises TrainingError, before another step is made, if an epoch's loss is not finite.
+    A batch is a function of the step number alone, so a resumed run sees the same.
     """
     model, config = trainer.model, trainer.config
-    count = len(train.images)
-    batch_size = min(config.batch_size, count)
-    xp = array_module(model.params.flat)
-    start = time.perf_counter()
-    for epoch in range(epochs):
-        order = generator(config.seed, SHUFFLE, epoch).permutation(count)
-        began, seen = time.perf_counter(), 0
-        loss, correct = xp.zeros((), model.dtype), xp.zeros((), "int64")
-        while seen + batch_size <= count:
-            rows = order[seen : seen + batch_size]
-            pixels = train.images[rows]
-            if config.augment:
-                rng = generator(config.seed, AUGMENTATION, trainer.state.step)
-                pixels = random_affine(pixels, rng, config.augment)
-            rate = trainer.learning_rate
-            result = trainer.update(normalise(pixels, model.config, model.dtype), train.labels[rows])
-            loss, correct, seen = loss + result.loss * batch_size, correct + result.correct, seen + batch_size
-            on_step(batch_size, result)
-        seconds = time.perf_counter() - began
-        if not math.isfinite(float(loss)):
-            raise TrainingError(
-                f"the loss became {float(loss)} in epoch {epoch + 1}: try a lower --learning-rate (it was {rate:.2g})"
-            )
-        check = evaluate(model, valid, trainer.workers) if len(valid.labels) else None
-        on_epoch(_report(epoch, trainer, float(loss) / seen, int(correct) / seen, check, rate, seen / seconds, start))
+    size, epoch_steps = min(config.batch_size, len(train.labels)), steps_per_epoch(config, train)
 
+    @functools.lru_cache(maxsize=1)
+    def order(epoch: int) -> numpy.ndarray:
+        return generator(config.seed, SHUFFLE, epoch).permutation(len(train.labels))
 
-def _report(
-    epoch: int,
-    trainer: Trainer,
-    loss: float,
-    accuracy: float,
-    check: Evaluation | None,
-    rate: float,
-    speed: float,
-    start: float,
-) -> EpochReport:
-    valid = (check.loss, check.accuracy) if check else (None, None)
-    seconds = time.perf_counter() - start
-    return EpochReport(epoch + 1, trainer.state.step, loss, accuracy, *valid, rate, speed, seconds)
+    def batch(step: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+        epoch, position = divmod(step, epoch_steps)
+        rows = order(epoch)[position * size : (position + 1) * size]
+        pixels = train.images[rows]
+        if config.augment:
+            pixels = random_affine(pixels, generator(config.seed, AUGMENTATION, step), config.augment)
+        return normalise(pixels, model.config, model.dtype), train.labels[rows]
+
+    first = trainer.state.step
+    with ThreadPoolExecutor(1, "minivit-batches") as worker:
+        ahead = worker.submit(batch, first) if first < last else None
+        for step in range(first, last):
+            assert ahead is not None
+            ready, ahead = ahead, worker.submit(batch, step + 1) if step + 1 < last else None
+            yield ready.result()

@@ -71,6 +71,12 @@ class ViT:
         logits = predict_logits(self.params, images, self.config, Workers(threads))
         return to_host(softmax_forward(logits)[0])
 
+    def with_flat(self, flat: Array) -> "ViT":
+        """A model of the same config whose parameters are `flat`, a vector like `params.flat`, used and not copied."""
+        model = ViT.__new__(ViT)
+        model.config, model.params = self.config, Params(self.params.shapes, flat)
+        return model
+
     def save(self, path: str | Path) -> None:
         """Write the model to a safetensors file, atomically, its config inside. The same model gives the same bytes."""
         save_model(path, self.params, self.config)

@@ -13,17 +13,16 @@ def save_curves(folder: Path) -> bool:
     except ImportError:
         return False
     lines = read_metrics(folder)
-    epochs = [line["epoch"] for line in lines]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     loss, error = figure.subplots(1, 2)
-    for name, label, colour in (("train", "training (augmented)", "#0072b2"), ("valid", "validation", "#d55e00")):
-        if lines[0][f"{name}_loss"] is None:
-            continue
-        loss.plot(epochs, [line[f"{name}_loss"] for line in lines], label=label, color=colour)
-        error.plot(epochs, [100 * (1 - line[f"{name}_accuracy"]) for line in lines], label=label, color=colour)
-    loss.set(xlabel="epoch", ylabel="cross-entropy")
-    error.set(xlabel="epoch", ylabel="error (%)", yscale="log")
+    for prefix, label, colour in (("", "training (augmented)", "#0072b2"), ("valid_", "validation", "#d55e00")):
+        points = [line for line in lines if line[f"{prefix}loss"] is not None]
+        steps = [line["step"] for line in points]
+        loss.plot(steps, [line[f"{prefix}loss"] for line in points], label=label, color=colour)
+        error.plot(steps, [100 * (1 - line[f"{prefix}accuracy"]) for line in points], label=label, color=colour)
+    loss.set(xlabel="step", ylabel="cross-entropy")
+    error.set(xlabel="step", ylabel="error (%)", yscale="log")
     for axes in (loss, error):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)

@@ -1,0 +1,123 @@
+"""`minivit explain`: the derivations, which live in the docstrings of the operations, set for a terminal."""
+
+import ast
+import difflib
+import importlib
+import inspect
+import os
+import re
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from . import ops
+
+MARK = re.compile(r"\s*#\s*((?:\(\d\)\s*)+)")  # the steps that a line of code carries: "# (3) (4)"
+MARGIN = 9  # columns that the steps take beside the code
+
+
+def reading_order() -> list[str]:
+    """The operations' modules in the order in which to read them, as `minivit.ops` gives it; then the optimiser."""
+    listed = re.search(r"In reading order: ([\w, ]+)\.", inspect.getdoc(ops) or "")
+    assert listed, "minivit/ops/__init__.py must say 'In reading order: linear, ...'"
+    return [*listed[1].split(", "), "optim"]
+
+
+def explain(name: str | None = None) -> str:
+    """What `minivit explain NAME` prints: what a layer is for, then its forward and its backward pass, each with its
+    docstring and its code, the steps of the derivation in the margin. Without a name: all of them, in reading order.
+
+    name: a module of `minivit.ops` ("layernorm"), "optim", or a function or pair in one ("softmax_backward",
+    "class_token"). Raises ValueError for another name.
+    """
+    return _contents() if name is None else _derivation(name)
+
+
+def _contents() -> str:
+    rows = []
+    for name in reading_order():
+        purpose = " ".join((inspect.getdoc(_module(name)) or "").split()).split(". ")[0].rstrip(".") + "."
+        rows.append(_wrapped(f"  {_bold(name.ljust(10))}  {purpose}", indent=14))
+    return "\n".join(["The derivations, in reading order. `minivit explain NAME` prints one.", "", *rows])
+
+
+def _derivation(name: str) -> str:
+    module, wanted = _find(name)
+    parts = [_heading(module.__name__.rsplit(".")[-1].upper(), _place(module)), _wrapped(inspect.getdoc(module) or "")]
+    parts += [_function(module, node) for node in wanted]
+    return "\n\n".join(parts)
+
+
+def _function(module: ModuleType, node: ast.FunctionDef) -> str:
+    """A function's signature, docstring and code."""
+    signature = f"{node.name}({', '.join(a.arg for a in node.args.args)})"
+    code = _code(module, node)
+    words = textwrap.indent(_wrapped(ast.get_docstring(node) or ""), "  ")
+    return "\n\n".join([_heading(signature, f"{_place(module)}:{node.lineno}"), words, code])
+
+
+def _code(module: ModuleType, node: ast.FunctionDef) -> str:
+    """The lines after the docstring, with the steps they carry moved into the margin."""
+    source = inspect.getsource(module).splitlines()
+    body = source[node.body[0].end_lineno : node.end_lineno]
+    lines = []
+    for line in textwrap.dedent("\n".join(body)).strip("\n").splitlines():
+        mark = MARK.search(line)
+        steps = mark[1].split() if mark else []
+        rest = line if mark is None else line[: mark.start()] + ("  # " + line[mark.end() :] if line[mark.end() :] else "")
+        lines.append(f"{_bold(' '.join(steps).rjust(MARGIN))}  {rest}".rstrip())
+    return "\n".join(lines)
+
+
+def _find(name: str) -> tuple[ModuleType, list[ast.FunctionDef]]:
+    """The module that a name belongs to, and those of its public functions that are meant."""
+    known = []
+    for title in reading_order():
+        module = _module(title)
+        functions = [n for n in ast.parse(inspect.getsource(module)).body if isinstance(n, ast.FunctionDef)]
+        public = [node for node in functions if not node.name.startswith("_")]
+        if name == title:
+            return module, public
+        wanted = [node for node in public if name in (node.name, re.sub("_(forward|backward|step)$", "", node.name))]
+        if wanted:
+            return module, wanted
+        known += [title, *(node.name for node in public)]
+    close = difflib.get_close_matches(name, known, 3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    raise ValueError(f"nothing called {name!r} to explain: {hint}`minivit explain` lists what there is")
+
+
+def _module(title: str) -> ModuleType:
+    return importlib.import_module("minivit.optim" if title == "optim" else f"minivit.ops.{title}")
+
+
+def _place(module: ModuleType) -> str:
+    """The module's file, from the package's folder on."""
+    path = Path(inspect.getfile(module))
+    return path.relative_to(Path(inspect.getfile(ops)).parents[2]).as_posix()
+
+
+def _heading(left: str, right: str) -> str:
+    gap = max(2, _width() - len(left) - len(right))
+    return f"{_bold(left)}{' ' * gap}{right}\n{'─' * (len(left) + gap + len(right))}"
+
+
+def _wrapped(text: str, indent: int | None = None) -> str:
+    """Break lines that are too long for the terminal; what follows is indented like the line, or by `indent`."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        hang = len(line) - len(line.lstrip()) + 2 if indent is None else indent
+        lines += textwrap.wrap(line, _width(), subsequent_indent=" " * hang) or [""]
+    return "\n".join(lines)
+
+
+def _width() -> int:
+    return max(60, min(120, shutil.get_terminal_size((120, 24)).columns))
+
+
+def _bold(text: str) -> str:
+    styled: Any = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return f"\x1b[1m{text}\x1b[0m" if styled and text.strip() else text
