@@ -8,6 +8,7 @@ import dataclasses
 import sys
 import types
 import typing
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .run import Interrupted
 
     arguments = _parser().parse_args(argv)
+    warnings.filterwarnings("ignore", ".* encountered in", RuntimeWarning)  # training finds and names NaN itself
     try:
         arguments.command(arguments)
     except Interrupted as error:
@@ -40,12 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    from .diagnose import overfit
     from .run import result_line, resume_run, start_run
     from .viz import save_curves
 
-    settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
+    settings = model_settings, train_settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
+    if arguments.overfit_batch:
+        return overfit(arguments.data, model_settings, train_settings, arguments.device)
     if arguments.resume is None:
-        model_settings, train_settings = settings
         data, out, device = arguments.data, arguments.out, arguments.device
         run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
     elif any(settings) or arguments.out is not None:
@@ -147,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("--out", metavar="DIR", help="the run's folder (default: the first free runs/DATA-N)")
     it.add_argument("--overwrite", action="store_true", help="let --out be the folder of another run, which is lost")
     it.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own settings")
+    it.add_argument("--overfit-batch", action="store_true", help="only check that 64 images can be learned by heart")
     _add_flags(it.add_argument_group("training"), TrainConfig)
     _add_flags(it.add_argument_group("model"), ViTConfig)
 

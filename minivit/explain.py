@@ -16,6 +16,8 @@ from typing import Any
 from . import ops
 
 MARK = re.compile(r"\s*#\s*((?:\(\d\)\s*)+)")  # the steps that a line of code carries: "# (3) (4)"
+ITEM = re.compile(r"\s*(\(\d\) |\w+   *(?=\S))")  # what begins an item of a docstring: "(1) ", "Shapes   "
+FULL = 120  # columns that docstrings are written for
 MARGIN = 9  # columns that the steps take beside the code
 
 
@@ -78,7 +80,7 @@ def _find(name: str) -> tuple[ModuleType, list[ast.FunctionDef]]:
     for title in reading_order():
         module = _module(title)
         functions = [n for n in ast.parse(inspect.getsource(module)).body if isinstance(n, ast.FunctionDef)]
-        public = [node for node in functions if not node.name.startswith("_")]
+        public = [node for node in functions if not node.name.startswith(("_", "check_"))]
         if name == title:
             return module, public
         wanted = [node for node in public if name in (node.name, re.sub("_(forward|backward|step)$", "", node.name))]
@@ -106,16 +108,37 @@ def _heading(left: str, right: str) -> str:
 
 
 def _wrapped(text: str, indent: int | None = None) -> str:
-    """Break lines that are too long for the terminal; what follows is indented like the line, or by `indent`."""
+    """Break what is too long for the terminal, joining lines that the docstring itself had broken. What follows hangs
+    under the text of its item ("(1) ...", "Shapes   ..."), or at `indent`."""
     lines: list[str] = []
-    for line in text.splitlines():
-        hang = len(line) - len(line.lstrip()) + 2 if indent is None else indent
-        lines += textwrap.wrap(line, _width(), subsequent_indent=" " * hang) or [""]
+    for line in _joined(text.splitlines()) if _width() < FULL else text.splitlines():
+        hang = _hang(line) if indent is None else indent
+        lines += textwrap.wrap(line, _width(), subsequent_indent=" " * hang, break_on_hyphens=False) or [""]
     return "\n".join(lines)
 
 
+def _joined(lines: list[str]) -> list[str]:
+    """Lines with those put together that only the width had parted: the first was full, the second hangs under it."""
+    joined: list[str] = []
+    full = False
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if full and line.strip() and indent == _hang(joined[-1]) and not ITEM.match(line):
+            joined[-1] += " " + line.strip()
+        else:
+            joined.append(line)
+        full = len(line) > FULL - 35
+    return joined
+
+
+def _hang(line: str) -> int:
+    """Where the text of a line begins."""
+    mark = ITEM.match(line)
+    return mark.end() if mark else len(line) - len(line.lstrip())
+
+
 def _width() -> int:
-    return max(60, min(120, shutil.get_terminal_size((120, 24)).columns))
+    return max(60, min(FULL, shutil.get_terminal_size((FULL, 24)).columns))
 
 
 def _bold(text: str) -> str:

@@ -1,5 +1,6 @@
 """What comes in from outside: batches are checked on the host and scaled before the model sees them."""
 
+import math
 from typing import Any
 
 import numpy
@@ -43,6 +44,26 @@ def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[numpy.ndar
         )
     check_labels(labels, config.classes)
     return images, labels
+
+
+def pixel_statistics(images: numpy.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of every channel of uint8 images (B, C, Sh, Sw), of pixels in [0, 1]."""
+    means, stds = [], []
+    values = numpy.arange(256) / 255
+    for channel in range(images.shape[1]):
+        shares = numpy.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
+        means.append(float(shares @ values))
+        stds.append(max(1e-6, math.sqrt(shares @ (values - means[-1]) ** 2)))
+    return tuple(means), tuple(stds)
+
+
+def config_for(images: numpy.ndarray, classes: int, settings: dict[str, Any]) -> ViTConfig:
+    """The config of a model for a data set: `settings` are ViTConfig's fields, but for those that the training images,
+    uint8 (n, C, Sh, Sw), decide: size, channels, classes and pixel statistics."""
+    _, channels, height, width = images.shape
+    mean, std = pixel_statistics(images)
+    shape = {"image_size": (height, width), "channels": channels, "classes": classes}
+    return ViTConfig(**{**settings, **shape, "pixel_mean": mean, "pixel_std": std})
 
 
 def normalise(pixels: numpy.ndarray, config: ViTConfig, dtype: Any) -> numpy.ndarray:

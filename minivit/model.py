@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from .backend import Array, array_module, to_device
+from .backend import Array, array_module
 from .config import ViTConfig
+from .masks import Masks
 from .ops.block import BlockCache, BlockMasks, block_backward, block_forward
 from .ops.dropout import dropout_backward, dropout_forward
 from .ops.layernorm import LayerNormCache, layernorm_backward, layernorm_forward
@@ -85,41 +86,6 @@ def initial_params(config: ViTConfig, seed: int = 0, dtype: Any = "float32", dev
         elif name.endswith(("norm1.weight", "norm2.weight", "norm.weight")):
             view[...] = 1
     return params.to(device)
-
-
-class Masks(NamedTuple):
-    """Every dropout mask of one forward pass; None where nothing is dropped."""
-
-    embed: Array | None  # (B, T, D)
-    blocks: tuple[BlockMasks, ...]
-
-
-def draw_masks(config: ViTConfig, batch: int, rng: numpy.random.Generator, dtype: Any, device: str = "cpu") -> Masks:
-    """Draw the masks of one pass for `batch` images on the host, and put them on the device.
-
-    A mask holds 0 with probability p and 1/(1-p) otherwise. Stochastic depth grows linearly with depth: block l of
-    L is skipped with probability drop_path·l/L, l = 1..L (Huang et al. 2016, section 3).
-    """
-    B, T, D = batch, config.tokens, config.dim
-
-    def mask(p: float, *shape: int) -> Array | None:
-        return None if p == 0 else (rng.random(shape) >= p).astype(dtype) * numpy.array(1 / (1 - p), dtype)
-
-    def branch(path: float) -> Array | None:
-        drop, skip = mask(config.dropout, B, T, D), mask(path, B, 1, 1)
-        both = drop if skip is None else skip if drop is None else drop * skip
-        return None if both is None else to_device(both, device)
-
-    def on_device(array: Array | None) -> Array | None:
-        return None if array is None else to_device(array, device)
-
-    embed = on_device(mask(config.dropout, B, T, D))
-    blocks = []
-    for i in range(config.depth):
-        path = config.drop_path * (i + 1) / config.depth
-        attn = on_device(mask(config.attention_dropout, B, config.heads, T, T))
-        blocks.append(BlockMasks(attn, branch(path), branch(path)))
-    return Masks(embed, tuple(blocks))
 
 
 class ViTCache(NamedTuple):

@@ -15,7 +15,8 @@ from threadpoolctl import ThreadpoolController
 from .backend import Array, array_module, device_of, to_device
 from .config import ViTConfig
 from .inputs import prepare
-from .model import draw_masks, vit_backward, vit_forward
+from .masks import draw_masks
+from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
 from .randomness import DROPOUT, generator

@@ -8,9 +8,11 @@ result.json         what came out, written last
 curves.png          where matplotlib is installed
 """
 
+import contextlib
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +23,12 @@ from .checkpoint import CheckpointError, read_json, write_atomically, write_json
 from .config import TrainConfig, ViTConfig
 from .data import DataError, Dataset, Split, load, split_validation
 from .data.mnist import find_mnist
+from .diagnose import first_not_finite
 from .evaluate import evaluate
+from .inputs import config_for
 from .progress import Display, stop_on_signals
 from .state import load_state, save_state
-from .train import Trainer, fit, pixel_statistics, steps_per_epoch
+from .train import NotFinite, Trainer, TrainingError, fit, steps_per_epoch
 from .vit import ViT
 
 STATE = "state.safetensors"
@@ -61,7 +65,7 @@ def start_run(
     """
     dataset = load(data)
     train, _ = split_validation(dataset.train, config.validation)
-    model_config = _model_config(dataset, train, model_settings)
+    model_config = config_for(train.images, dataset.classes, model_settings)
     folder = _new_folder(data, out, overwrite)
     settings = {
         "minivit": __version__,
@@ -158,7 +162,7 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
         save_state(folder / STATE, settings, trainer, progress, metrics, spent)
 
     display = Display(trainer, epochs, len(train.labels))
-    with display, stop_on_signals() as stop:
+    with display, stop_on_signals() as stop, _explained(trainer, folder):
         for result, report in fit(trainer, train, valid, epochs, progress):
             display.step(result)
             if report:
@@ -194,6 +198,19 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
     return Run(folder, final, settings, result)
 
 
+@contextlib.contextmanager
+def _explained(trainer: Trainer, folder: Path) -> Iterator[None]:
+    """Say more about a loss that is not finite: where it came from, and what is left of the run."""
+    try:
+        yield
+    except NotFinite as error:
+        place = first_not_finite(trainer, error.images, error.labels)
+        raise TrainingError(
+            f"{error}: {place}. What was saved in {folder} before is kept; "
+            "start again with a lower --learning-rate or a smaller --clip-norm"
+        ) from None
+
+
 def _write_metrics(folder: Path, metrics: list[dict[str, Any]]) -> None:
     """metrics.jsonl as it was at the last save: what was written after it will be written again."""
     write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in metrics).encode())
@@ -213,19 +230,6 @@ def _new_folder(data: str, out: str | None, overwrite: bool) -> Path:
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
     return folder
-
-
-def _model_config(dataset: Dataset, train: Split, model_settings: dict[str, Any]) -> ViTConfig:
-    mean, std = pixel_statistics(train.images)
-    _, channels, height, width = train.images.shape
-    return ViTConfig(
-        **model_settings,
-        image_size=(height, width),
-        channels=channels,
-        classes=dataset.classes,
-        pixel_mean=mean,
-        pixel_std=std,
-    )
 
 
 def _fingerprint(split: Split) -> str:

@@ -17,17 +17,25 @@ from .evaluate import evaluate
 from .inputs import check_batch, normalise, prepare
 from .machine import available_cores, keep_freed_memory
 from .optim import AdamWState, adamw_step, clip_by_norm, decay_vector, ema_step, warmup_cosine
-from .parallel import Workers, loss_and_grads
+from .parallel import BatchResult, Workers, loss_and_grads
 from .randomness import AUGMENTATION, SHUFFLE, generator
 from .vit import ViT
 
-__all__ = ["Progress", "Report", "StepResult", "TrainConfig", "Trainer", "TrainingError", "fit", "pixel_statistics"]
+__all__ = ["NotFinite", "Progress", "Report", "StepResult", "TrainConfig", "Trainer", "TrainingError", "fit"]
 
 WARMUP_STEPS = 100  # of a Trainer that does not know how many steps it will make
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says why and what to change."""
+
+
+class NotFinite(TrainingError):
+    """A loss or gradient that is not finite, with the batch that made it: images (B, C, Sh, Sw) and labels."""
+
+    def __init__(self, message: str, images: numpy.ndarray, labels: numpy.ndarray) -> None:
+        super().__init__(message)
+        self.images, self.labels = images, labels
 
 
 class StepResult(NamedTuple):
@@ -73,26 +81,32 @@ class Trainer:
     def update(self, images: numpy.ndarray, labels: numpy.ndarray) -> StepResult:
         """`step` for a batch that is known to be sound, in the model's dtype; returns more than the loss."""
         config, params, state = self.config, self.model.params.flat, self.state
-        loss, correct, grads = loss_and_grads(
-            self.model.params,
-            images,
-            labels,
-            self.model.config,
-            self.workers,
-            label_smoothing=config.label_smoothing,
-            seed=config.seed,
-            step=state.step,
-        )
+        loss, correct, grads = self.gradients(images, labels)
         grad_norm = clip_by_norm(grads.flat, config.clip_norm)
         if reads_freely(loss) and not math.isfinite(float(loss) + float(grad_norm)):
-            raise TrainingError(
-                f"loss {float(loss)} and gradient norm {float(grad_norm)} at step {state.step}: "
-                f"try a lower learning rate (it was {self.learning_rate:.2g}) or a smaller clip_norm"
+            raise NotFinite(
+                f"loss {float(loss)} and gradient norm {float(grad_norm)} at step {state.step}, "
+                f"learning rate {self.learning_rate:.2g}",
+                images,
+                labels,
             )
         adamw_step(params, grads.flat, state, self.learning_rate, self.decay, config.beta1, config.beta2)
         if self.ema is not None:
             ema_step(self.ema, params, config.ema, state.step)
         return StepResult(loss, correct, grad_norm)
+
+    def gradients(self, images: numpy.ndarray, labels: numpy.ndarray, workers: Workers | None = None) -> BatchResult:
+        """Loss and gradient of a batch at the current step; nothing is changed."""
+        return loss_and_grads(
+            self.model.params,
+            images,
+            labels,
+            self.model.config,
+            workers or self.workers,
+            label_smoothing=self.config.label_smoothing,
+            seed=self.config.seed,
+            step=self.state.step,
+        )
 
     def averaged_model(self) -> ViT:
         """What is worth keeping: a model of the running mean of the weights, or, without config.ema, of the last."""
@@ -165,17 +179,6 @@ def fit(
 def steps_per_epoch(config: TrainConfig, train: Split) -> int:
     """Whole batches in the training images."""
     return len(train.labels) // min(config.batch_size, len(train.labels))
-
-
-def pixel_statistics(images: numpy.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of every channel of uint8 images (B, C, Sh, Sw), of pixels in [0, 1]."""
-    means, stds = [], []
-    values = numpy.arange(256) / 255
-    for channel in range(images.shape[1]):
-        shares = numpy.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
-        means.append(float(shares @ values))
-        stds.append(max(1e-6, math.sqrt(shares @ (values - means[-1]) ** 2)))
-    return tuple(means), tuple(stds)
 
 
 def _batches(trainer: Trainer, train: Split, last: int) -> Iterator[tuple[numpy.ndarray, numpy.ndarray]]:

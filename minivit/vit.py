@@ -9,7 +9,8 @@ from .backend import Array, device_of, to_device, to_host
 from .checkpoint import load_model, save_model
 from .config import ViTConfig
 from .inputs import check_images
-from .model import ViTCache, draw_masks, initial_params, vit_backward, vit_forward
+from .masks import draw_masks
+from .model import ViTCache, initial_params, vit_backward, vit_forward
 from .ops.softmax import softmax_forward
 from .parallel import Workers, predict_logits
 from .params import Params

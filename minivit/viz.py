@@ -19,10 +19,13 @@ def save_curves(folder: Path) -> bool:
     for prefix, label, colour in (("", "training (augmented)", "#0072b2"), ("valid_", "validation", "#d55e00")):
         points = [line for line in lines if line[f"{prefix}loss"] is not None]
         steps = [line["step"] for line in points]
-        loss.plot(steps, [line[f"{prefix}loss"] for line in points], label=label, color=colour)
-        error.plot(steps, [100 * (1 - line[f"{prefix}accuracy"]) for line in points], label=label, color=colour)
+        style = {"label": label, "color": colour, "marker": "." if len(points) < 20 else ""}
+        loss.plot(steps, [line[f"{prefix}loss"] for line in points], **style)
+        error.plot(steps, [100 * (1 - line[f"{prefix}accuracy"]) for line in points], **style)
     loss.set(xlabel="step", ylabel="cross-entropy")
     error.set(xlabel="step", ylabel="error (%)", yscale="log")
+    error.yaxis.set_major_formatter("{x:g}")
+    error.yaxis.set_minor_formatter("{x:g}")
     for axes in (loss, error):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)

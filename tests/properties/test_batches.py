@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minivit.model import Masks, draw_masks, initial_params, vit_backward, vit_forward
+from minivit.masks import Masks, draw_masks
+from minivit.model import initial_params, vit_backward, vit_forward
 from minivit.ops.block import BlockMasks
 from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
 

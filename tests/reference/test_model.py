@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from minivit.config import POOLS, POSITIONS, ViTConfig
-from minivit.model import Masks, draw_masks, initial_params, vit_backward, vit_forward
+from minivit.masks import Masks, draw_masks
+from minivit.model import initial_params, vit_backward, vit_forward
 from minivit.ops.gelu import FORMS
 from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
 from minivit.params import Params
