@@ -67,10 +67,11 @@ def _code(module: ModuleType, node: ast.FunctionDef) -> str:
     body = source[node.body[0].end_lineno : node.end_lineno]
     lines = []
     for line in textwrap.dedent("\n".join(body)).strip("\n").splitlines():
-        mark = MARK.search(line)
-        steps = mark[1].split() if mark else []
-        rest = line if mark is None else line[: mark.start()] + ("  # " + line[mark.end() :] if line[mark.end() :] else "")
-        lines.append(f"{_bold(' '.join(steps).rjust(MARGIN))}  {rest}".rstrip())
+        steps = ""
+        if mark := MARK.search(line):
+            steps, comment = " ".join(mark[1].split()), line[mark.end() :]
+            line = line[: mark.start()] + (f"  # {comment}" if comment else "")
+        lines.append(f"{_bold(steps.rjust(MARGIN))}  {line}".rstrip())
     return "\n".join(lines)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy
 
-from .backend import to_device, to_host
+from .backend import Array, to_device, to_host
 from .config import ViTConfig
 from .inputs import check_images, prepare
+from .model import vit_backward, vit_forward
 from .vit import ViT
 
 
@@ -23,7 +24,7 @@ def attention_maps(model: ViT, images: Any) -> numpy.ndarray:
     Shapes   images (B, C, Sh, Sw), uint8 or normalised floats  ->  (L, B, H, T, T), every row sums to 1
     Token 0 is the class token if the model has one. Raises ValueError or TypeError for images that do not fit.
     """
-    _, _, attention = model.forward(_inputs(model, images), return_attention=True)
+    _, _, attention = vit_forward(model.params, _inputs(model, images), model.config, return_attention=True)
     return to_host(attention)
 
 
@@ -73,13 +74,13 @@ def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> numpy.ndarra
              class with the largest logit  ->  (B, C, Sh, Sw), in logits per unit of the normalised pixel
     Raises ValueError or TypeError for images that do not fit, and for classes that the model does not have.
     """
-    inputs, K = _inputs(model, images), model.config.classes
-    logits, cache = model.forward(inputs)
-    classes = to_host(logits).argmax(-1) if classes is None else numpy.broadcast_to(classes, len(inputs))
+    K = model.config.classes
+    logits, cache = vit_forward(model.params, _inputs(model, images), model.config)
+    classes = to_host(logits).argmax(-1) if classes is None else numpy.broadcast_to(classes, len(logits))
     if classes.dtype.kind not in "iu" or classes.min() < 0 or classes.max() >= K:
         raise ValueError(f"classes must be integers in 0..{K - 1}, not {classes.dtype} {sorted(set(classes.tolist()))}")
-    dlogits = (classes[:, None] == numpy.arange(K)).astype(inputs.dtype)  # (B,) -> (B, K)
-    _, dimages = model.backward(to_device(dlogits, model.device), cache)
+    dlogits = (classes[:, None] == numpy.arange(K)).astype(model.dtype)  # (B,) -> (B, K)
+    _, dimages = vit_backward(to_device(dlogits, model.device), cache)
     return to_host(dimages)
 
 
@@ -104,8 +105,8 @@ def attend(model: ViT, image: numpy.ndarray, out: str | Path | None = None) -> s
     return "\n".join(lines)
 
 
-def _inputs(model: ViT, images: Any) -> numpy.ndarray:
-    return prepare(check_images(images, model.config), model.config, model.dtype)
+def _inputs(model: ViT, images: Any) -> Array:
+    return to_device(prepare(check_images(images, model.config), model.config, model.dtype), model.device)
 
 
 def _draw(model: ViT, image: numpy.ndarray, answer: int, out: Path) -> None:
