@@ -45,12 +45,12 @@ def check_adamw(optim: ModuleType) -> None:
         for t, gradient in enumerate(grads):
             given = gradient.copy()
             optim.adamw_step(params, given, state, rates[t], decay, b1, b2, eps)
+            assert state.step == t + 1, f"step: {state.step} after {t + 1} steps"
             theta, m, v = np.array(expected)[:, t].T
             assert_equal(f"m after step {t + 1}", state.m, m)
             assert_equal(f"v after step {t + 1}", state.v, v)
             assert_equal(f"params after step {t + 1}", params, theta)
             assert_equal("grads", given, gradient)
-            assert state.step == t + 1, f"step: {state.step} after {t + 1} steps"
 
 
 def check_adamw_defaults(optim: ModuleType) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from minivit.config import POOLS, POSITIONS, ViTConfig
+from minivit.gradcheck import Sizes
 from minivit.ops.gelu import FORMS
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -52,4 +53,22 @@ def configs(draw: Any) -> ViTConfig:
         dropout=draw(dropouts),
         attention_dropout=draw(dropouts),
         drop_path=draw(dropouts),
+    )
+
+
+@st.composite
+def case_sizes(draw: Any, images: int = 1) -> Sizes:
+    """Sizes of any row of the checker's table, with at least so many images; here axes may be equal, and 1."""
+    H, P = draw(sizes(1, 3)), draw(sizes(1, 3))
+    return Sizes(
+        B=draw(sizes(images, 3)),
+        T=draw(sizes(1, 5)),
+        D=H * draw(sizes(1, 4)),
+        H=H,
+        F=draw(sizes(1, 5)),
+        K=draw(sizes(1, 5)),
+        C=draw(sizes(1, 3)),
+        P=P,
+        Sh=P * draw(sizes(1, 3)),
+        Sw=P * draw(sizes(1, 3)),
     )

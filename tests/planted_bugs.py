@@ -1,0 +1,476 @@
+"""Bugs to plant: in a module, a piece of text that occurs once, what to put in its place, and who must notice.
+
+`test_planted_bugs.py` plants each and asks the checks of that operation to fail and to name the tensor. Among them is
+every bug of this kind that shipped in the hand-written backward passes of others; those say "shipped".
+"""
+
+from typing import NamedTuple
+
+
+class Bug(NamedTuple):
+    new: str
+    row: str  # of the checker's table of operations and models; "optim" and "predict": see test_planted_bugs.py
+    tensor: str  # that the failure must name
+
+
+BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
+    "ops.sums": {
+        "(rows @ xp.ones(x.shape[-1], x.dtype))": [
+            Bug("(rows[:, :-1] @ xp.ones(x.shape[-1] - 1, x.dtype))", "layernorm", "x"),
+        ],
+        "return xp.ones(rows.shape[0], x.dtype) @ rows": [
+            Bug("return xp.ones(rows.shape[0] - 1, x.dtype) @ rows[1:]", "linear", "b"),
+        ],
+        "x, y)[..., None]": [
+            Bug("x, x)[..., None]", "softmax", "x"),
+        ],
+    },
+    "ops.linear": {
+        "db = column_sums(drows) if has_bias": [
+            # not summed over the batch
+            Bug("db = drows if has_bias", "linear", "b"),
+            Bug("db = drows[0] if has_bias", "linear", "b"),
+            Bug("db = drows.mean(0) if has_bias", "linear", "b"),
+            Bug("db = -column_sums(drows) if has_bias", "linear", "b"),
+            Bug("db = 0 * column_sums(drows) if has_bias", "linear", "b"),
+        ],
+        "dW = rows.T @ drows": [
+            Bug("dW = -(rows.T @ drows)", "linear", "W"),
+            Bug("dW = rows.T @ drows / len(rows)", "linear", "W"),
+            Bug("dW = rows[1:].T @ drows[1:]", "linear", "W"),
+        ],
+        "dx = drows @ W.T": [
+            Bug("dx = -drows @ W.T", "linear", "x"),
+            Bug("dx = drows @ (W.T / 2)", "linear", "x"),
+            Bug("dx = drows @ W.T * float('nan')", "linear", "x"),
+        ],
+        "return dx.reshape(x.shape), dW, db": [
+            # shipped: the input, transposed, in place of the gradient
+            Bug("return rows.T, dW, db", "linear", "x"),
+            Bug("return dx.reshape(x.shape), dW.T, db", "linear", "W"),
+        ],
+        "    dW = rows.T @ drows": [
+            Bug("    rows *= 1.5\n    dW = rows.T @ drows", "linear", "cache.x"),
+        ],
+    },
+    "ops.layernorm": {
+        "row_dots(xhat, xhat) / D + eps": [
+            Bug("row_dots(xhat, xhat) / (D - 1) + eps", "layernorm", "x"),
+        ],
+        "xhat = x - row_sums(x) / D": [
+            Bug("xhat = x - row_sums(x) / (D - 1)", "layernorm", "x"),
+        ],
+        "dbeta = column_sums(dy)": [
+            Bug("dbeta = column_sums(dy * gamma)", "layernorm", "beta"),
+            Bug("dbeta = dy.mean(tuple(range(dy.ndim - 1)))", "layernorm", "beta"),
+        ],
+        "dgamma = column_sums(dy * xhat)": [
+            Bug("dgamma = column_sums(dy * xhat * rstd)", "layernorm", "gamma"),
+            Bug("dgamma = column_sums(dy - xhat)", "layernorm", "gamma"),
+        ],
+        "u = dy * gamma": [
+            Bug("u = dy * 1", "layernorm", "x"),
+            Bug("u = dy / gamma", "layernorm", "x"),
+        ],
+        "dx = xhat * (row_dots(u, xhat) / -D)": [
+            Bug("dx = xhat * (row_dots(u, xhat) / D)", "layernorm", "x"),
+            Bug("dx = xhat * (row_dots(u, u) / -D)", "layernorm", "x"),
+            Bug("dx = xhat * (row_dots(u, xhat) / (1 - D))", "layernorm", "x"),
+            Bug("dx = xhat * 0", "layernorm", "x"),
+            Bug("dx = xhat * row_dots(u, xhat)", "layernorm", "x"),
+        ],
+        "    dx += u\n": [
+            Bug("    dx -= u\n", "layernorm", "x"),
+            Bug("    dx += dy\n", "layernorm", "x"),
+        ],
+        "dx -= row_sums(u) / D": [
+            Bug("dx += row_sums(u) / D", "layernorm", "x"),
+            Bug("dx -= row_sums(u)", "layernorm", "x"),
+            Bug("dx -= 0", "layernorm", "x"),
+        ],
+        "    dx *= rstd\n": [
+            Bug("    dx *= rstd * rstd\n", "layernorm", "x"),
+            Bug("    dx /= rstd\n", "layernorm", "x"),
+            Bug("", "layernorm", "x"),
+            Bug("    dx *= rstd\n    rstd *= 2\n", "layernorm", "cache.rstd"),
+        ],
+    },
+    "ops.gelu": {
+        "slope = x * x\n": [
+            Bug("slope = x + x\n", "gelu, erf", "x"),
+        ],
+        "slope *= -0.5  # (2)": [
+            Bug("slope *= 0.5  # (2)", "gelu, erf", "x"),
+            Bug("slope *= -1.0  # (2)", "gelu, erf", "x"),
+        ],
+        "xp.exp(slope, out=slope)": [
+            Bug("xp.tanh(slope, out=slope)", "gelu, erf", "x"),
+        ],
+        "slope *= 1 / math.sqrt(2 * math.pi)": [
+            Bug("slope *= 1 / math.sqrt(math.pi)", "gelu, erf", "x"),
+        ],
+        "slope *= 3 * cubic": [
+            Bug("slope *= 2 * cubic", "gelu, tanh", "x"),
+        ],
+        "slope += linear": [
+            Bug("slope -= linear", "gelu, tanh", "x"),
+        ],
+        "slope *= 2 * cdf": [
+            Bug("slope *= cdf", "gelu, tanh", "x"),
+        ],
+        "slope *= 1 - cdf": [
+            # shipped: the square in the derivative is of the wrong thing
+            Bug("slope *= 1 - cdf * cdf", "gelu, tanh", "x"),
+            Bug("slope *= 1 + cdf", "gelu, tanh", "x"),
+        ],
+        "    slope *= x  # (1)\n": [
+            Bug("", "gelu, erf", "x"),
+            Bug("    slope *= -x\n", "gelu, erf", "x"),
+        ],
+        "slope += cdf": [
+            Bug("slope -= cdf", "gelu, erf", "x"),
+        ],
+        "    slope += cdf\n": [
+            Bug("", "gelu, erf", "x"),
+        ],
+        "slope *= dy": [
+            Bug("slope *= abs(dy)", "gelu, erf", "x"),
+        ],
+        "    slope *= dy\n": [
+            Bug("", "gelu, erf", "x"),
+        ],
+        "0.17224713275449774": [
+            Bug("0.17224813275449774", "gelu, erf", "x"),
+        ],
+        "return x * cdf, GeluCache(x, cdf, form)": [
+            Bug("return x * cdf, GeluCache(x * cdf, cdf, form)", "gelu, erf", "x"),
+        ],
+    },
+    "ops.softmax": {
+        "x.real.max(-1, keepdims=True)": [
+            # shipped: the maximum along the wrong axis
+            Bug("x.real.max(-2, keepdims=True)", "softmax, maximum", "x"),
+        ],
+        "dx = dy - row_dots(dy, y)": [
+            # shipped: the diagonal of the Jacobian only
+            Bug("dx = dy * (1 - y)", "softmax", "x"),
+            Bug("dx = dy + row_dots(dy, y)", "softmax", "x"),
+            Bug("dx = dy - 0", "softmax", "x"),
+            Bug("dx = dy - dy.mean(-1, keepdims=True)", "softmax", "x"),
+        ],
+        "    dx *= y\n    return": [
+            Bug("    return", "softmax", "x"),
+            Bug("    dx *= y * y\n    return", "softmax", "x"),
+            Bug("    dx *= -y\n    return", "softmax", "x"),
+        ],
+        "    dx *= y\n    return dx": [
+            Bug("    y *= dx\n    return y", "softmax", "cache.y"),
+        ],
+    },
+    "ops.attention": {
+        "q = q * (1 / math.sqrt(Dh))": [
+            Bug("q = q * 1", "dot_product", "q"),
+        ],
+        "xp.matmul(dropped.swapaxes(-1, -2), dy, out=dv)": [
+            Bug("xp.matmul(dropped, dy, out=dv)", "dot_product", "v"),
+        ],
+        "xp.matmul(dropped.swapaxes(-1, -2), dy": [
+            Bug("xp.matmul(-dropped.swapaxes(-1, -2), dy", "dot_product", "v"),
+        ],
+        "dropped.swapaxes(-1, -2), dy": [
+            Bug("softmax.y.swapaxes(-1, -2), dy", "dot_product, mask", "v"),
+        ],
+        "ddropped = dy @ v.swapaxes(-1, -2)": [
+            Bug("ddropped = dy @ k.swapaxes(-1, -2)", "dot_product", "q"),
+            Bug("ddropped = v @ dy.swapaxes(-1, -2)", "dot_product", "k"),
+        ],
+        "softmax_backward(dropout_backward(ddropped, mask), softmax)": [
+            Bug("softmax_backward(ddropped, softmax)", "dot_product, mask", "q"),
+            Bug("dropout_backward(ddropped, mask)", "dot_product", "q"),
+        ],
+        "xp.matmul(dscores, k, out=dq)": [
+            Bug("xp.matmul(dscores.swapaxes(-1, -2), k, out=dq)", "dot_product", "q"),
+            Bug("xp.matmul(dscores, v, out=dq)", "dot_product", "q"),
+        ],
+        "xp.matmul(dscores.swapaxes(-1, -2), q, out=dk)": [
+            Bug("xp.matmul(dscores, q, out=dk)", "dot_product", "k"),
+            Bug("xp.matmul(dscores.swapaxes(-1, -2), k, out=dk)", "dot_product", "k"),
+        ],
+        "dq *= 1 / math.sqrt(q.shape[-1])": [
+            Bug("dq *= 1", "dot_product", "q"),
+            Bug("dk *= 1 / math.sqrt(q.shape[-1])", "dot_product", "k"),
+            Bug("dq *= 1 / q.shape[-1]", "dot_product", "q"),
+        ],
+        "return dq, dk, dv\n": [
+            Bug("return dk, dq, dv\n", "dot_product", "k"),
+        ],
+        "y, proj = linear_forward(joined, Wproj, bproj)": [
+            # shipped: the output for the input
+            Bug("y, proj = linear_forward(joined, Wproj, bproj)\n    proj = proj._replace(x=y)", "attention", "Wproj"),
+        ],
+        "djoined, dWproj, dbproj = linear_backward(dy, cache.proj)": [
+            Bug("_, dWproj, dbproj = linear_backward(dy, cache.proj)\n    djoined = dy", "attention", "Wqkv"),
+        ],
+        "djoined.reshape(B, T, heads, D // heads).swapaxes(1, 2)": [
+            Bug("djoined.reshape(B, heads, T, D // heads)", "attention", "Wqkv"),
+        ],
+        "out=_heads(dqkv, heads))": [
+            Bug("out=_heads(dqkv, heads)[::-1])", "attention", "Wqkv"),
+        ],
+        "dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)": [
+            # shipped: never through Wqkv
+            Bug("dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)\n    dx = djoined", "attention", "x"),
+        ],
+        "return dx, dWqkv, dbqkv, dWproj, dbproj": [
+            Bug("return dx, dWqkv, dbqkv, dWproj.T, dbproj", "attention", "Wproj"),
+        ],
+    },
+    "ops.mlp": {
+        "dhidden = gelu_backward(dactive, cache.gelu)": [
+            Bug("dhidden = dactive", "mlp", "W1"),
+        ],
+        "dactive, dW2, db2 = linear_backward(dy, cache.fc2)": [
+            Bug("dactive, dW2, db2 = linear_backward(-dy, cache.fc2)", "mlp", "W2"),
+        ],
+        "dx, dW1, db1 = linear_backward(dhidden, cache.fc1)": [
+            Bug("dx, dW1, db1 = linear_backward(dactive, cache.fc1)", "mlp", "b1"),
+        ],
+        "return dx, dW1, db1, dW2, db2": [
+            Bug("return dx, dW1, db1, dW2, db1", "mlp", "b2"),
+        ],
+    },
+    "ops.block": {
+        "h = x + dropout_forward(branch, masks.attn_branch)[0]": [
+            # shipped: the first image's attention for every image
+            Bug("h = x + dropout_forward(branch, masks.attn_branch)[0][0]", "block", "x"),
+        ],
+        "dbranch = dropout_backward(dy, cache.masks.mlp_branch)": [
+            Bug("dbranch = dy", "block, dropout", "W2"),
+        ],
+        "dnormed, *dmlp = mlp_backward(dbranch, cache.mlp)": [
+            Bug("dnormed, *dmlp = mlp_backward(dbranch, cache.mlp)\n    dnormed = dbranch", "block", "x"),
+        ],
+        "layernorm_backward(dnormed, cache.norm2)": [
+            Bug("layernorm_backward(dnormed, cache.norm1)", "block", "x"),
+        ],
+        "    dh += dy  # h fed two branches: add\n": [
+            Bug("", "block", "x"),
+            Bug("    dh -= dy\n", "block", "x"),
+        ],
+        "dbranch = dropout_backward(dh, cache.masks.attn_branch)": [
+            Bug("dbranch = dropout_backward(dh, cache.masks.mlp_branch)", "block, dropout", "Wproj"),
+        ],
+        "dnormed, *dattn = attention_backward(dbranch, cache.attn)": [
+            Bug("dnormed, *dattn = attention_backward(dy, cache.attn)", "block", "Wqkv"),
+        ],
+        "layernorm_backward(dnormed, cache.norm1)": [
+            Bug("layernorm_backward(dbranch, cache.norm1)", "block", "gamma1"),
+        ],
+        "    dx += dh  # x fed two branches: add\n": [
+            Bug("    dx += dy\n", "block", "x"),
+            Bug("", "block", "x"),
+        ],
+    },
+    "ops.dropout": {
+        "return dy if mask is None else dy * mask": [
+            Bug("return dy", "dropout", "x"),
+            # shipped: another mask backward than forward
+            Bug("return dy if mask is None else dy * mask[::-1]", "dropout", "x"),
+            Bug("return dy if mask is None else dy * mask * mask", "dropout", "x"),
+        ],
+    },
+    "ops.patches": {
+        '"b c (h p) (w q) -> b (h w) (c p q)"': [
+            # shipped: channels last taken for channels first
+            Bug('"b c (h p) (w q) -> b (h w) (p q c)"', "patch_embed", "images"),
+        ],
+        '"b (h w) (c p q) -> b c (h p) (w q)"': [
+            Bug('"b (h w) (c q p) -> b c (h p) (w q)"', "patch_embed", "images"),
+            Bug('"b (w h) (c p q) -> b c (h p) (w q)"', "patch_embed", "images"),
+        ],
+        "dpatches, dW, db = linear_backward(dy, cache.linear)": [
+            Bug("dpatches, dW, db = linear_backward(dy[:, ::-1], cache.linear)", "patch_embed", "W"),
+        ],
+        "return dimages, dW, db": [
+            Bug("return dimages, dW.T, db", "patch_embed", "W"),
+        ],
+        "dimages = unpatchify(dpatches,": [
+            Bug("dimages = 0 * unpatchify(dpatches,", "patch_embed", "images"),
+        ],
+    },
+    "ops.positions": {
+        "column_sums(dy[:, 0])[None, None]": [
+            # shipped: the class token never learns
+            Bug("0 * column_sums(dy[:, 0])[None, None]", "class_token", "token"),
+            Bug("dy[:, :1]", "class_token", "token"),
+            Bug("column_sums(dy)[None, None]", "class_token", "token"),
+        ],
+        "return dy[:, 1:], column_sums": [
+            Bug("return dy[:, :-1], column_sums", "class_token", "x"),
+        ],
+        "return dy, dy.sum(0, keepdims=True)": [
+            # shipped: not summed over the batch
+            Bug("return dy, dy", "add_positions", "positions"),
+            Bug("return dy, dy.mean(0, keepdims=True)", "add_positions", "positions"),
+            Bug("return -dy, dy.sum(0, keepdims=True)", "add_positions", "x"),
+        ],
+    },
+    "ops.pool": {
+        "dx[:, 0] = dy  # (1)": [
+            Bug("dx[:, -1] = dy", "pool, cls", "x"),
+            Bug("dx[:] = dy[:, None]", "pool, cls", "x"),
+        ],
+        "dx = xp.zeros((B, T, D), dy.dtype)": [
+            Bug("dx = xp.ones((B, T, D), dy.dtype)", "pool, cls", "x"),
+        ],
+        "xp.broadcast_to((dy / T)[:, None], (B, T, D))": [
+            Bug("xp.broadcast_to(dy[:, None], (B, T, D))", "pool, mean", "x"),
+        ],
+        "(dy / T)": [
+            Bug("(dy / (T - 1))", "pool, mean", "x"),
+        ],
+    },
+    "ops.loss": {
+        "dlogits *= dloss / len(targets)": [
+            # shipped: no 1/B
+            Bug("dlogits *= dloss", "cross_entropy", "logits"),
+            Bug("dlogits *= 1 / len(targets)", "cross_entropy", "logits"),
+            Bug("dlogits *= dloss / targets.size", "cross_entropy", "logits"),
+        ],
+        "dlogits = probabilities - targets": [
+            Bug("dlogits = targets - probabilities", "cross_entropy", "logits"),
+            Bug("dlogits = probabilities - 1", "cross_entropy", "logits"),
+            Bug("dlogits = probabilities * (1 - targets)", "cross_entropy", "logits"),
+            # shipped: writes into the cached probabilities
+            Bug("dlogits = probabilities\n    dlogits -= targets", "cross_entropy", "cache.probabilities"),
+        ],
+        "* (1 - label_smoothing) + label_smoothing / K": [
+            Bug("* (1 - label_smoothing)", "cross_entropy, smoothing", "logits"),
+        ],
+        "losses.mean()": [
+            Bug("losses.sum()", "cross_entropy", "logits"),
+        ],
+    },
+    "model": {
+        "dx, *dhead = linear_backward(dlogits, head)": [
+            Bug("dx, *dhead = linear_backward(2 * dlogits, head)", "model, learned, cls", "head.weight"),
+        ],
+        "dx, *dhead = mlp_backward(dlogits, head)": [
+            Bug("dx, *dhead = mlp_backward(dlogits, head)\n        dx = dx[::-1]", "model, MLP head", "norm.weight"),
+        ],
+        "dx = pool_backward(dx, pool)": [
+            Bug("dx = pool_backward(dx[::-1], pool)", "model, learned, cls", "norm.weight"),
+        ],
+        "dx, *dnorm = layernorm_backward(dx, norm)": [
+            Bug("_, *dnorm = layernorm_backward(dx, norm)", "model, learned, cls", "blocks.1.mlp.fc2.weight"),
+        ],
+        "in reversed(range(config.depth))": [
+            Bug("in range(config.depth)", "model, learned, cls", "blocks.0.norm1.weight"),
+        ],
+        "dx, dnorm1, dattn, dnorm2, dmlp = block_backward(dx, blocks[i])": [
+            Bug(
+                "dx, dnorm1, dattn, dnorm2, dmlp = block_backward(dx, blocks[-1])",
+                "model, learned, cls", "blocks.0.mlp.fc1.weight",
+            ),
+        ],
+        '_assign(grads, f"blocks.{i}.norm2.", NORM, dnorm2)': [
+            Bug('_assign(grads, f"blocks.{i}.norm2.", NORM, dnorm1)', "model, learned, cls", "blocks.0.norm2.weight"),
+        ],
+        '_assign(grads, f"blocks.{i}.mlp.", MLP, dmlp)': [
+            Bug('_assign(grads, "blocks.0.mlp.", MLP, dmlp)', "model, learned, cls", "blocks.1.mlp.fc1.weight"),
+        ],
+        "dx = dropout_backward(dx, masks.embed)": [
+            Bug("pass", "model, dropout", "pos_embed"),
+        ],
+        'dx, grads["pos_embed"] = add_positions_backward(dx)': [
+            Bug('grads["pos_embed"] = 0 * params["pos_embed"]', "model, learned, cls", "pos_embed"),
+        ],
+        'dx, grads["cls_token"] = class_token_backward(dx)': [
+            # shipped: the class token never learns
+            Bug(
+                'dx, _ = class_token_backward(dx)\n        grads["cls_token"] = 0 * params["cls_token"]',
+                "model, learned, cls", "cls_token",
+            ),
+        ],
+        "dimages, *dembed = patch_embed_backward(dx, embed)": [
+            Bug(
+                "dimages, *dembed = patch_embed_backward(dx, embed)\n    dimages = -dimages",
+                "model, learned, cls", "images",
+            ),
+        ],
+    },
+    "parallel": {
+        "vit_forward(params, to_device(inputs, device), config)": [
+            # shipped: dropout stays on in evaluation
+            Bug(
+                "vit_forward(params, to_device(inputs, device), config,\n"
+                "            draw_masks(config, len(inputs), generator(0, DROPOUT), inputs.dtype, device))",
+                "predict", "probabilities",
+            ),
+        ],
+        "list(workers.map(compute, shards(len(images), config)))": [
+            # shipped: the last images are left out
+            Bug("list(workers.map(compute, shards(len(images), config)))[:-1]", "predict", "probabilities"),
+        ],
+    },
+    "optim": {
+        "state.step += 1": [
+            # shipped: the step number stays at 1
+            Bug("state.step = 1", "optim", "step"),
+            Bug("state.step += 2", "optim", "step"),
+        ],
+        "state.m *= beta1": [
+            Bug("state.m *= beta2", "optim", "m after step"),
+        ],
+        "state.m += (1 - beta1) * grads": [
+            Bug("state.m += beta1 * grads", "optim", "m after step"),
+            Bug("state.m += grads", "optim", "m after step"),
+        ],
+        "state.v *= beta2": [
+            Bug("state.v *= beta1", "optim", "v after step"),
+        ],
+        "(1 - beta2) * (grads * grads)": [
+            Bug("(1 - beta2) * abs(grads)", "optim", "v after step"),
+            Bug("beta2 * (grads * grads)", "optim", "v after step"),
+        ],
+        "rms = xp.sqrt(state.v)": [
+            Bug("rms = state.v.copy()", "optim", "params after step"),
+        ],
+        "rms *= 1 / math.sqrt(1 - beta2**state.step)": [
+            Bug("rms *= 1", "optim", "params after step"),
+            Bug("rms *= 1 / (1 - beta2**state.step)", "optim", "params after step"),
+        ],
+        "    rms += eps\n": [
+            Bug("    rms += math.sqrt(eps)\n", "optim", "params after step"),
+        ],
+        "    rms += eps\n    move": [
+            Bug("    move", "optim", "params after step"),
+        ],
+        "move = state.m / rms": [
+            Bug("move = grads / rms", "optim", "params after step"),
+        ],
+        "move *= learning_rate / (1 - beta1**state.step)": [
+            Bug("move *= learning_rate", "optim", "params after step"),
+            Bug("move *= learning_rate / (1 - beta1)", "optim", "params after step"),
+        ],
+        "params *= 1 - learning_rate * decay": [
+            Bug("params *= 1 - decay", "optim", "params after step"),
+            # decay that passes through the moments
+            Bug("grads += decay * params", "optim", "params after step"),
+        ],
+        "params -= move": [
+            Bug("params += move", "optim", "params after step"),
+        ],
+        "norm = xp.sqrt(xp.dot(grads, grads))": [
+            Bug("norm = xp.dot(grads, grads)", "optim", "norm"),
+        ],
+        "limit / xp.maximum(norm, limit)": [
+            Bug("limit / norm", "optim", "grads clipped"),
+            Bug("1 / xp.maximum(norm, limit)", "optim", "grads clipped"),
+        ],
+        "weight_decay if len(s) == 2 else 0.0": [
+            Bug("weight_decay", "optim", "decay"),
+            Bug("weight_decay if len(s) > 1 else 0.0", "optim", "decay"),
+        ],
+    },
+}  # fmt: skip
