@@ -1,16 +1,20 @@
 """What the GPU path must do as NumPy does it. The groups `standin`, `cupy` and `gpu` each run it on a `cupy` of their
 own: the strict stand-in, the stock wheel on the CPU, a card."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minivit.backend import device_of, to_host
+from minivit.backend import device_of, to_device, to_host
 from minivit.config import ViTConfig
+from minivit.gradcheck import CASES
+from minivit.gradcheck.contract import flatten
 from minivit.parallel import BatchResult, Workers, loss_and_grads, shards
 from minivit.train import TrainConfig, Trainer
 from minivit.vit import ViT
 
+READS = {"softmax, fast"}  # rows that ask for the branch that waits for the device
 BOUND = 1e-5  # relative, per tensor, in float32: the backends add in different orders
 
 BASE = ViTConfig(image_size=(8, 12), patch_size=4, channels=2, classes=5, dim=12, depth=2, heads=3, mlp_dim=20)
@@ -45,6 +49,35 @@ def assert_agrees(name: str, ours: Any, numpys: Any, bound: float = BOUND) -> No
     size = max(np.linalg.norm(numpys.ravel()), np.linalg.norm(ours.ravel()), np.finfo(ours.dtype).tiny)
     error = np.linalg.norm((ours - numpys).ravel()) / size
     assert error <= bound, f"{name}: relative error {error:.2e}, allowed {bound:.0e}"
+
+
+def on(device: str, tree: Any, dtype: str) -> Any:
+    """A tree of inputs with its arrays on a device, those of floats in this dtype."""
+    if isinstance(tree, np.ndarray):
+        return to_device(tree.astype(dtype) if tree.dtype.kind == "f" else tree, device)
+    if isinstance(tree, dict):
+        return {key: on(device, value, dtype) for key, value in tree.items()}
+    return type(tree)(*(on(device, part, dtype) for part in tree)) if isinstance(tree, tuple) else tree
+
+
+def run_row(name: str, device: str, dtype: str, between: Callable[[], None] = lambda: None) -> list[Any]:
+    """y and the gradients of a row of the checker's table. `between` is called once everything is on the device."""
+    case = CASES[name]
+    inputs = on(device, case.inputs(), dtype)
+    shape = case.forward(**on("cpu", case.inputs(), dtype))[0].shape
+    dy = to_device(np.asarray(np.random.default_rng(2).standard_normal(shape), dtype), device)
+    between()
+    y, cache = case.forward(**inputs)
+    return [y, *(gradient for gradient in flatten(case.backward(dy, cache)) if gradient is not None)]
+
+
+def assert_same_row(name: str, dtype: str, between: Callable[[], None] = lambda: None) -> None:
+    """Output and gradients of a row agree with NumPy's, and live on the GPU."""
+    bound = BOUND if dtype == "float32" else 1e-13
+    ours, numpys = run_row(name, "gpu", dtype, between), run_row(name, "cpu", dtype)
+    for i, (one, other) in enumerate(zip(ours, numpys, strict=True)):
+        assert device_of(one) == "gpu"
+        assert_agrees(f"gradient {i}" if i else "y", one, other, bound)
 
 
 def step(config: ViTConfig, device: str) -> BatchResult:
