@@ -1,0 +1,59 @@
+"""A whole run, from images to a result, and what looks into its model, on the strict stand-in for CuPy."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minivit import insight
+from minivit.config import TrainConfig
+from minivit.data import Split
+from minivit.run import load_run, start_run
+from minivit.state import load_state, save_state
+from minivit.train import Progress, Trainer, fit
+from tests.tools.second_backend import DROPPING, ViT, assert_agrees, batch
+
+pytestmark = [pytest.mark.standin, pytest.mark.usefixtures("fakecupy")]
+
+
+@pytest.mark.parametrize("function", [insight.attention_maps, insight.attention_rollout, insight.pixel_gradient])
+def test_insight_is_numpys(function):
+    images, _ = batch()
+    cpu, gpu = ViT(DROPPING, seed=3), ViT(DROPPING, seed=3, device="gpu")
+    assert_agrees(function.__name__, function(gpu, images), function(cpu, images))
+
+
+def test_a_run_is_numpys(tmp_path):
+    """With augmentation, validation, the mean of the weights, and saves in between; its model is read on either."""
+    config = TrainConfig(epochs=1, batch_size=300, ema=0.9, save_every=5, threads=2)
+    model = {"patch_size": 14, "dim": 8, "depth": 1, "heads": 2, "mlp_dim": 8, "dropout": 0.1}
+    runs = {device: start_run("mnist5k", str(tmp_path / device), model, config, device) for device in ("cpu", "gpu")}
+    assert runs["gpu"].model.device == "gpu"
+    assert runs["gpu"].result["test_loss"] == pytest.approx(runs["cpu"].result["test_loss"], rel=1e-5)
+    reports = [json.loads((tmp_path / device / "metrics.jsonl").read_text()) for device in runs]
+    for name in ("step", "loss", "accuracy", "grad_norm", "valid_loss", "valid_accuracy"):
+        assert reports[1][name] == pytest.approx(reports[0][name], rel=1e-5), name
+
+    probabilities = [load_run(tmp_path / "gpu", device).model.predict(np.zeros((1, 1, 28, 28))) for device in runs]
+    assert_agrees("probabilities", *probabilities)
+
+
+def test_a_resumed_run_ends_in_the_same_bytes(tmp_path):
+    config = TrainConfig(epochs=3, batch_size=6, ema=0.9, threads=1)
+    train, valid, state = Split(*batch(20)), Split(*batch(4)), tmp_path / "state"
+
+    def start():
+        return Trainer(ViT(DROPPING, seed=3, device="gpu"), config, total_steps=9)
+
+    whole, stopped, resumed = start(), start(), start()
+    list(fit(whole, train, valid, 3, Progress()))
+    progress = Progress()
+    for _ in fit(stopped, train, valid, 3, progress):
+        if stopped.state.step == 5:
+            break
+    save_state(state, {}, stopped, progress, [], 0.0)
+    progress, _, _ = load_state(state, {}, resumed)
+    list(fit(resumed, train, valid, 3, progress))
+    assert resumed.state.step == whole.state.step == 9
+    assert resumed.model.params.flat.get().tobytes() == whole.model.params.flat.get().tobytes()
+    assert resumed.ema.get().tobytes() == whole.ema.get().tobytes()
