@@ -1,0 +1,122 @@
+"""What each command does: call the part of minivit that does the work, and print what it returns."""
+
+import argparse
+import dataclasses
+import sys
+from typing import Any
+
+import numpy
+
+from . import explain as derivations
+from . import insight
+from .config import TrainConfig, ViTConfig
+from .data import fetch_mnist, load, split_validation
+from .data.picture import read_picture
+from .diagnose import overfit
+from .evaluate import class_table, confusion_table
+from .evaluate import evaluate as measure
+from .gradcheck import command as checks
+from .inputs import check_batch
+from .parallel import Workers
+from .run import load_run, overlap, result_line, resume_run, start_run
+from .viz import save_curves
+from .walk import walk as walk_through
+
+FROM_DATA = ("image_size", "channels", "classes", "pixel_mean", "pixel_std")  # settings that the data decide
+
+
+def train(arguments: argparse.Namespace) -> None:
+    settings = model_settings, train_settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
+    if arguments.overfit_batch:
+        return overfit(arguments.data, model_settings, train_settings, arguments.device)
+    if arguments.resume is None:
+        data, out, device = arguments.data, arguments.out, arguments.device
+        run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
+    elif any(settings) or arguments.out is not None:
+        raise ValueError("--resume goes on with the settings the run was started with: give no others beside it")
+    else:
+        run = resume_run(arguments.resume, arguments.device)
+    drawn = save_curves(run.folder)
+    print(f"\nthe run is in {run.folder}{'' if drawn else ' (pip install minivit[viz] also draws its curves)'}; next:")
+    print(f"  minivit eval {run.folder}                per class, and what is taken for what")
+    print(f"  minivit predict {run.folder} digit.png   a photo or drawing of your own")
+    print(f"  minivit info {run.folder}                what the model is made of")
+    assert run.result is not None
+    print(result_line(run.result))
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    run = load_run(arguments.run, arguments.device)
+    name = arguments.data or run.settings.get("data", "mnist5k")
+    dataset = load(name)
+    validation = run.settings.get("train", {}).get("validation")
+    training, valid = split_validation(dataset.train, validation)
+    split = {"test": dataset.test, "valid": valid, "train": training}[arguments.split]
+    check_batch(split.images, split.labels, run.model.config)
+    seen = overlap(run, split)
+    result = measure(run.model, split, Workers(arguments.threads))
+    print(class_table(result), confusion_table(result), sep="\n\n", end="\n\n")
+    if seen:
+        print(f"warning: {seen} of these {result.total} images were in the run's training set", file=sys.stderr)
+    if seen is None:
+        print("warning: the run's training data are not here to compare with these", file=sys.stderr)
+    print(
+        f"{name} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}), "
+        f"loss {result.loss:.4f}"
+    )
+
+
+def predict(arguments: argparse.Namespace) -> None:
+    model = load_run(arguments.run, arguments.device).model
+    for path in arguments.images:
+        picture = read_picture(path, *model.config.image_shape)
+        probabilities = model.predict(picture[None], arguments.threads)[0]
+        best = numpy.argsort(probabilities)[::-1][:3]
+        guesses = [f"{k} ({100 * probabilities[k]:.1f} %)" for k in best]
+        print(f"{path}: {guesses[0]}, then {' and '.join(guesses[1:])}" if len(best) > 1 else f"{path}: {guesses[0]}")
+
+
+def info(arguments: argparse.Namespace) -> None:
+    run = load_run(arguments.run)
+    params = run.model.params
+    width = max(map(len, params))
+    print(f"{'parameter':<{width}}  {'shape':<14}{'numbers':>9}")
+    for name, value in params.items():
+        print(f"{name:<{width}}  {str(value.shape):<14}{value.size:>9,}")
+    print(f"{'total':<{width}}  {'':<14}{params.flat.size:>9,}  ({params.flat.nbytes:,} bytes, {params.flat.dtype})\n")
+    for name, value in run.model.config.to_dict().items():
+        print(f"{name:<18}{value}")
+    if run.result:
+        print(f"\ntrained on {run.result['data']}, seed {run.result['seed']}: {result_line(run.result)}")
+
+
+def data(arguments: argparse.Namespace) -> None:
+    print(f"MNIST is verified and ready in {fetch_mnist(arguments.mirror)}")
+
+
+def gradcheck(arguments: argparse.Namespace) -> int:
+    if arguments.plot:
+        print(checks.plot_curve(arguments.plot))
+        return 0
+    results = checks.run(arguments.op, arguments.method, progress=sys.stderr.isatty())
+    print(results.to_json() if arguments.json else results)
+    return 0 if results.passed else 1
+
+
+def explain(arguments: argparse.Namespace) -> None:
+    print(derivations.explain(arguments.name))
+
+
+def walk(arguments: argparse.Namespace) -> None:
+    print(walk_through(arguments.index))
+
+
+def attend(arguments: argparse.Namespace) -> None:
+    model = load_run(arguments.run, arguments.device).model
+    picture = read_picture(arguments.image, *model.config.image_shape)
+    print(insight.attend(model, picture, arguments.out))
+
+
+def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a config dataclass that were given as flags."""
+    return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(config) if hasattr(arguments, f.name)}
