@@ -89,6 +89,15 @@ def normal_cdf(x: Array, form: str = "erf") -> Array:
     if form not in FORMS:
         raise ValueError(f"unknown GELU form {form!r}: choose one of {', '.join(FORMS)}")
     P, Q = TANH if form == "tanh" else FITTED["float32" if x.dtype == xp.float32 else "float64"]
+    return tanh_cdf(x, P, Q)
+
+
+def tanh_cdf(x: Array, P: tuple[float, ...], Q: tuple[float, ...]) -> Array:
+    """(1 + tanh(x·P(x²)/Q(x²)))/2, entry by entry, for coefficients from the constant term up.
+
+    Shapes   x (..., D)  ->  (..., D)
+    """
+    xp = array_module(x)
     square = x * x
     cdf = _polynomial(P, square)
     if len(Q) > 1:

@@ -1,0 +1,48 @@
+"""Is a gradient that was written by hand right? Check it against numbers that know nothing of how it was written.
+
+For a layer of your own, a forward pass `y, cache` and a backward pass `gradients`:
+
+    import numpy as np
+    from minivit.gradcheck import check_pair
+
+    def scale_forward(x, gain):
+        return x * gain, (x, gain)
+
+    def scale_backward(dy, cache):
+        x, gain = cache
+        return dy * gain, (dy * x).sum()            # wrong: gain is (4,), so the sum is over the rows only
+
+    rng = np.random.default_rng(0)
+    report = check_pair(scale_forward, scale_backward, {"x": rng.normal(size=(3, 4)), "gain": rng.normal(size=4)})
+    print(report)                                   # a table, and under it: "gain: its gradient has shape () ..."
+    report.raise_if_failed()                        # in a test: GradientError, an AssertionError
+
+`check_pair` explains its three methods, the error it measures, and what it finds besides wrong numbers: kinks,
+randomness, inputs and caches that are written to. `check_model` does the same for a whole model, `CASES` and
+`SWITCHES` are the tables that minivit's own gradients are held against, and `run` checks all of them.
+"""
+
+from .cases import CASES, FLOAT32_CASES, NORMAL, TINY, Case, Sizes
+from .checker import check_pair
+from .command import run
+from .model import check_model
+from .report import GradientError, Report, Results, Row
+from .switches import SWITCHES, Switch
+
+__all__ = [
+    "CASES",
+    "FLOAT32_CASES",
+    "NORMAL",
+    "SWITCHES",
+    "TINY",
+    "Case",
+    "GradientError",
+    "Report",
+    "Results",
+    "Row",
+    "Sizes",
+    "Switch",
+    "check_model",
+    "check_pair",
+    "run",
+]

@@ -1,0 +1,35 @@
+"""What `minivit gradcheck` runs: every operation and every switch of the model, by both methods."""
+
+from collections.abc import Callable, Iterable
+
+from .cases import CASES, Case
+from .report import Results
+from .switches import SWITCHES, Switch
+
+METHODS = {"differences": ("differences",), "complex": ("complex",), "both": ("differences", "complex")}
+
+
+Progress = Callable[[Iterable[str]], Iterable[str]]
+
+
+def run(op: str | None = None, method: str = "both", seed: int = 0, progress: Progress = iter) -> Results:
+    """Check the gradients of every operation and of the whole model, down to the pixels, under every switch.
+
+    op: the rows whose name is this or starts with it and a comma ("attention", "model", "pool, mean"), or all;
+    method: "differences", "complex" or "both"; seed: of the inputs, the upstream gradients and the directions;
+    progress: wrapped around the names of the rows, as tqdm is. Raises ValueError for an unknown op or method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
+    rows = choose(op)
+    return Results(tuple(rows[name].check(name, one, seed) for name in progress(rows) for one in METHODS[method]))
+
+
+def choose(op: str | None) -> dict[str, Case | Switch]:
+    """The rows of the two tables that an op's name stands for. Raises ValueError if there are none."""
+    rows: dict[str, Case | Switch] = {**CASES, **SWITCHES}
+    chosen = {name: row for name, row in rows.items() if op is None or name == op or name.startswith(op + ",")}
+    if not chosen:
+        names = dict.fromkeys(name.split(",")[0] for name in rows)
+        raise ValueError(f"no operation is called {op!r}: choose one of {', '.join(names)}")
+    return chosen
