@@ -174,7 +174,4 @@ def compare(task: str, description: str, steps: int, more_batches: list[int]) ->
         print(json.dumps([{**job._asdict(), "rounds": own} for job, own in zip(jobs, reports)], indent=1))
         return
     print(markdown(HEADER, comparison(jobs, reports)))
-    print(
-        f"\n{args.model} model, {args.threads} threads, {args.rounds} rounds of {args.steps}, paired ratios as median"
-    )
-    print(f"(lowest to highest). {machine(reports)}")
+    print(f"\n{settings(args)}; paired ratios as median (lowest to highest)\n{machine(reports)}")

@@ -10,7 +10,7 @@ from .harness import arguments, machine, markdown, paired, run_rounds, series, s
 from .products import flops
 from .workload import BATCHES, MODELS, Job
 
-BATCH = (1, 4, 16, 64, 128, 256)
+BATCH = (1, 4, 16, 64, 128, 512)
 GRID = (2, 4, 7, 10, 14)  # patches along a side
 WIDTH = (16, 32, 64, 128, 256)
 DEPTH = (1, 3, 6, 12)
@@ -82,12 +82,15 @@ def plot(results: list[Result], path: Path) -> None:
         values = [result.point.value for result in chosen]
         times = [median(result.milliseconds) for result in chosen]
         top, bottom = panels[:, column]
-        top.loglog(values, times, "o-", label="minivit")
-        top.loglog(values, [median(result.products) for result in chosen], "s--", label="bare products")
-        if axis != "threads":
+        draw = top.plot if axis == "threads" else top.loglog
+        draw(values, times, "o-", label="minivit")
+        draw(values, [median(result.products) for result in chosen], "s--", label="bare products")
+        if axis == "threads":
+            top.set_ylim(bottom=0)
+        else:
             rate = times[-1] / chosen[-1].point.gigaflops
             work = [rate * result.point.gigaflops for result in chosen]
-            top.loglog(values, work, ":", color="grey", label="in proportion to FLOPs")
+            draw(values, work, ":", color="grey", label="in proportion to FLOPs")
         if chosen[0].peak_bytes:
             bottom.semilogx(values, [median(result.peak_bytes) / 1e6 for result in chosen], "o-")
         bottom.set_ylim(bottom=0)
@@ -95,7 +98,7 @@ def plot(results: list[Result], path: Path) -> None:
         bottom.minorticks_off()
         bottom.set_xlabel(axis)
     panels[0, 0].set_ylabel("one step, ms")
-    panels[0, 0].legend()
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     panels[1, 0].set_ylabel("peak memory of the process, MB")
     figure.savefig(path, dpi=100)
 

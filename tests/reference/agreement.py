@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason='compares with PyTorch: pip install 
 from benchmarks import torch_vit  # noqa: E402 - after the line above, which skips where PyTorch is missing
 
 __all__ = ["assert_agrees", "relative_error", "tensor", "torch", "torch_pair", "torch_vit"]
+torch.set_num_threads(1)  # the tensors are small, and other tests may be running beside these
 BOUND = 1e-10  # relative, in float64
 FLOOR = 1e-6  # tensors with a norm below this are compared with it: BOUND x FLOOR is rounding
 

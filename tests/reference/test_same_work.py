@@ -19,7 +19,7 @@ ATTENTION = {"matmul": False, "SDPA": True}
 
 
 def job(name: str, task: str = "step") -> Job:
-    return Job(contenders.MINIVIT, task, MODELS[name], BATCHES[name], threads=2, steps=1)
+    return Job(contenders.MINIVIT, task, MODELS[name], BATCHES[name], threads=1, steps=1)
 
 
 @pytest.mark.parametrize("attention", ATTENTION)
