@@ -31,17 +31,17 @@ from .workload import Job
 
 
 class Product(NamedTuple):
-    """`count` products (m, k) @ (k, n)."""
+    """`repeats` products (m, k) @ (k, n)."""
 
     name: str
-    count: int
+    repeats: int
     m: int
     k: int
     n: int
 
     @property
     def flops(self) -> int:
-        return 2 * self.count * self.m * self.k * self.n
+        return 2 * self.repeats * self.m * self.k * self.n
 
 
 def forward_products(model: dict[str, Any], batch: int) -> list[Product]:
@@ -73,11 +73,11 @@ class Operands:
     """One product with its arrays, all of them allocated once."""
 
     def __init__(self, product: Product, rng: np.random.Generator):
-        name, count, m, k, n = product
+        name, repeats, m, k, n = product
         self.needs_left = name != "patches"  # nobody asks for the gradient of the pixels
-        self.a = rng.standard_normal((count, m, k), dtype=np.float32)
-        self.b = rng.standard_normal((count, k, n), dtype=np.float32)
-        self.c = np.empty((count, m, n), np.float32)
+        self.a = rng.standard_normal((repeats, m, k), dtype=np.float32)
+        self.b = rng.standard_normal((repeats, k, n), dtype=np.float32)
+        self.c = np.empty((repeats, m, n), np.float32)
         self.da, self.db = np.empty_like(self.a), np.empty_like(self.b)
 
     def forward(self) -> None:
