@@ -185,5 +185,14 @@ def software() -> dict[str, Any]:
 
 PACKAGES = {"NumPy": "numpy", "PyTorch": "torch"}
 
+
+def report(job: Job) -> dict[str, Any]:
+    """The measurement, or {"error": one line}: a peer that cannot run is a result too."""
+    try:
+        return measure(job)
+    except Exception as error:  # whatever a library raises
+        return {"error": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure(Job(**json.loads(sys.argv[1])))))
+    print(json.dumps(report(Job(**json.loads(sys.argv[1])))))

@@ -42,8 +42,7 @@ def run_child(job: Job) -> Report:
     child = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if child.returncode == 0:
         return json.loads(child.stdout.splitlines()[-1])
-    complaint = child.stderr.strip().splitlines() or [f"ended with status {child.returncode}"]
-    return {"error": complaint[-1]}
+    return {"error": f"the process ended with status {child.returncode}"}
 
 
 def run_rounds(jobs: list[Job], rounds: int) -> list[list[Report]]:

@@ -112,8 +112,14 @@ def test_children_do_not_inherit_what_slows_openblas(monkeypatch):
     assert not set(harness.SLOWING) & set(seen)
 
 
-def test_a_child_that_fails_reports_its_last_line():
+def test_a_child_that_fails_reports_one_line():
     assert run_child(job("nobody")) == {"error": "KeyError: 'nobody'"}
+
+
+def test_a_child_that_dies_reports_its_status(monkeypatch):
+    dead = subprocess.CompletedProcess([], -9, stdout="", stderr="")
+    monkeypatch.setattr(harness.subprocess, "run", lambda *_, **__: dead)
+    assert run_child(job("minivit")) == {"error": "the process ended with status -9"}
 
 
 @pytest.mark.parametrize("name", MODELS)
