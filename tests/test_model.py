@@ -1,0 +1,131 @@
+"""The model around its operations: parameter counts, initial values, positions, attention maps, refusals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minivit.config import ViTConfig
+from minivit.model import initial_params, parameter_shapes, vit_backward, vit_forward
+from minivit.ops.positions import sincos1d, sincos2d
+
+SMALL = {"image_size": (4, 6), "patch_size": 2, "channels": 2, "classes": 5, "dim": 8, "depth": 2, "heads": 2}
+PUBLISHED = {  # ViT-<name>/16 at 224 x 224 with 1,000 classes: width, heads, parameters
+    "Tiny": (192, 3, 5_717_416),
+    "Small": (384, 6, 22_050_664),
+    "Base": (768, 12, 86_567_656),
+}
+
+
+def count(config):
+    return sum(map(math.prod, parameter_shapes(config).values()))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_models_have_their_published_number_of_parameters(name):
+    dim, heads, parameters = PUBLISHED[name]
+    config = ViTConfig(
+        image_size=224, patch_size=16, channels=3, classes=1000, dim=dim, depth=12, heads=heads, mlp_dim=4 * dim
+    )
+    assert count(config) == parameters
+
+
+def test_each_switch_changes_the_parameters_that_it_says():
+    base = parameter_shapes(ViTConfig(**SMALL))
+    assert base["pos_embed"] == (1, 7, 8) and base["cls_token"] == (1, 1, 8)
+
+    def difference(**settings):
+        other = parameter_shapes(ViTConfig(**{**SMALL, **settings}))
+        return {name for name in {*base, *other} if base.get(name) != other.get(name)}
+
+    assert difference(pool="mean") == {"cls_token", "pos_embed"}
+    assert difference(positions="sincos2d") == {"pos_embed"}
+    assert difference(qkv_bias=False) == {"blocks.0.attn.qkv.bias", "blocks.1.attn.qkv.bias"}
+    assert difference(head_hidden=3) == {"head.weight", "head.bias"} | {
+        f"head.{layer}.{kind}" for layer in ("fc1", "fc2") for kind in ("weight", "bias")
+    }
+
+
+def test_initial_values():
+    """Matrices: 0.7/sqrt(fan in) of a normal cut off at two, whose own standard deviation is 0.8796."""
+    params = initial_params(ViTConfig(dim=256, heads=4, mlp_dim=512, depth=1, image_size=56), dtype="float64")
+    for name, value in params.items():
+        if value.ndim > 1:
+            std = 0.7 / math.sqrt(value.shape[0]) if value.ndim == 2 else 0.02
+            assert abs(value).max() <= 2 * std, name
+            if value.size > 5000:
+                assert value.std() == pytest.approx(0.87963 * std, rel=0.02), name
+                assert abs(value).max() > 1.98 * std, name
+                assert abs(value.mean()) < 0.05 * std, name
+        else:
+            assert (value == ("norm" in name and name.endswith("weight"))).all(), name
+
+
+def test_initial_values_are_named_by_the_seed_alone():
+    config = ViTConfig(**SMALL)
+    one, again, other = (initial_params(config, seed, "float64").flat for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+    np.testing.assert_array_equal(initial_params(config).flat, initial_params(config, seed=0).flat)
+    np.testing.assert_array_equal(initial_params(config, 3, "float32").flat, one.astype("float32"))
+    assert initial_params(config).flat.dtype == np.float32
+
+
+@pytest.mark.parametrize("pool", ["cls", "mean"])
+@pytest.mark.parametrize("positions, pattern", [("sincos1d", sincos1d(np, 6, 8)), ("sincos2d", sincos2d(np, 2, 3, 8))])
+def test_fixed_positions_are_those_learned_ones_would_have_to_be(positions, pattern, pool):
+    """The class token's place gets zeros."""
+    images = np.random.default_rng(1).standard_normal((2, 2, 4, 6))
+    fixed = initial_params(ViTConfig(**SMALL, positions=positions, pool=pool), dtype="float64")
+    learned = initial_params(ViTConfig(**SMALL, pool=pool), dtype="float64")
+    for name, value in fixed.items():
+        learned[name] = value
+    learned["pos_embed"] = np.concatenate([np.zeros((int(pool == "cls"), 8)), pattern])[None]
+    logits, _ = vit_forward(fixed, images, ViTConfig(**SMALL, positions=positions, pool=pool))
+    expected, _ = vit_forward(learned, images, ViTConfig(**SMALL, pool=pool))
+    np.testing.assert_array_equal(logits, expected)
+
+
+def test_attention_maps_come_on_request():
+    config = ViTConfig(**SMALL)
+    params = initial_params(config)
+    images = np.random.default_rng(1).standard_normal((3, 2, 4, 6)).astype("float32")
+    logits, cache, attention = vit_forward(params, images, config, return_attention=True)
+    assert attention.shape == (2, 3, 2, 7, 7)
+    np.testing.assert_allclose(attention.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(attention[1], cache.blocks[1].attn.dot.softmax.y)
+    np.testing.assert_array_equal(logits, vit_forward(params, images, config)[0])
+
+
+def test_gradients_may_be_asked_for_twice_and_into_a_given_place():
+    config = ViTConfig(**SMALL)
+    params = initial_params(config, dtype="float64")
+    _, cache = vit_forward(params, np.random.default_rng(1).standard_normal((3, 2, 4, 6)), config)
+    dlogits = np.random.default_rng(2).standard_normal((3, 5))
+    grads, dimages = vit_backward(dlogits, cache)
+    place = params.empty_like()
+    place.flat[...] = np.nan
+    given, again = vit_backward(dlogits, cache, place)
+    assert given is place
+    np.testing.assert_array_equal(given.flat, grads.flat)
+    np.testing.assert_array_equal(dimages, again)
+    assert list(grads) == list(params)
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((2, 4, 6), "float32"), r"expected \(batch, 2, 4, 6\)"),
+        (np.zeros((2, 2, 6, 4), "float32"), r"images of shape \(2, 2, 6, 4\) do not fit"),
+        (np.zeros((1, 2, 2, 4, 6), "float32"), "do not fit this model"),
+        (np.zeros((0, 2, 4, 6), "float32"), "empty batch"),
+        (np.zeros((2, 2, 4, 6), "float64"), "images are float64, the model is float32"),
+        (np.zeros((2, 2, 4, 6), "uint8"), "use predict for uint8 images"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(images, message):
+    config = ViTConfig(**SMALL)
+    with pytest.raises(ValueError, match=message):
+        vit_forward(initial_params(config), images, config)
+    one, _ = vit_forward(initial_params(config), np.zeros((1, 2, 4, 6), "float32"), config)
+    assert one.shape == (1, 5)
