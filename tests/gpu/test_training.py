@@ -12,6 +12,10 @@ def test_gradients_are_numpys(name):
     both.assert_same_gradients(both.CONFIGS[name])
 
 
+def test_gradients_of_the_default_model_are_numpys():
+    both.assert_same_gradients(both.ViTConfig(dropout=0.1, attention_dropout=0.1, drop_path=0.1), count=128)
+
+
 def test_three_steps_are_numpys():
     both.assert_same_training(steps=3)
 

@@ -4,7 +4,7 @@
     python -m tests.tools.mutate ops.layernorm      # one module
     python -m tests.tools.mutate --quick            # the checker's table only, without pytest on what survives it
 
-One mutant at a time: another sign, operator, comparison or numeric constant, somewhere in a function. First the
+One mutant at a time: another sign, operator, comparison or numeric constant, or a line left out. First the
 checker's rows of that operation (for optim.py the textbook) are asked, in this process; what they let pass goes to
 pytest in a copy of the tree. Prints the mutants that survive, then the score.
 """
@@ -28,7 +28,8 @@ from tests.tools.changed import PACKAGE, changed_package, source_path
 
 ROOT = PACKAGE.parent
 MODULES = [f"ops.{path.stem}" for path in sorted((PACKAGE / "ops").glob("[a-z]*.py"))] + ["model", "optim"]
-TESTS = "standin/test_table.py properties ops reference/test_ops.py reference/test_model.py test_optim.py".split()
+TESTS = ["test_optim.py", "test_model.py", "properties", "standin/test_table.py", "ops"]
+TESTS += ["reference/test_ops.py", "reference/test_model.py"]
 # Rows that show the mistakes of a module before those of everything that is built on it.
 ROWS = {"sums": "linear layernorm softmax", "patches": "patch_embed", "positions": "class_token add_positions",
         "loss": "cross_entropy", "attention": "dot_product attention", "optim": "optim"}  # fmt: skip
@@ -55,6 +56,8 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
         v = node.value
         yield ast.Constant(not v if isinstance(v, bool) else v + 1 if isinstance(v, int) else v * 1.01 or 0.01)
+    if isinstance(node, ast.AugAssign) or (isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)):
+        yield ast.Pass()
 
 
 def mutants(source: str) -> Iterator[tuple[str, str]]:

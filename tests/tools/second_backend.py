@@ -32,10 +32,10 @@ CONFIGS = {
 }
 
 
-def batch(count: int = 7) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 images and labels for the models above."""
+def batch(count: int = 7, config: ViTConfig = BASE) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images and labels for a model."""
     rng = np.random.default_rng(11)
-    return rng.integers(0, 256, (count, *BASE.image_shape), dtype=np.uint8), rng.integers(0, BASE.classes, count)
+    return rng.integers(0, 256, (count, *config.image_shape), dtype=np.uint8), rng.integers(0, config.classes, count)
 
 
 def assert_agrees(name: str, ours: Any, numpys: Any, bound: float = BOUND) -> None:
@@ -80,16 +80,17 @@ def assert_same_row(name: str, dtype: str, between: Callable[[], None] = lambda:
         assert_agrees(f"gradient {i}" if i else "y", one, other, bound)
 
 
-def step(config: ViTConfig, device: str) -> BatchResult:
+def step(config: ViTConfig, device: str, count: int) -> BatchResult:
     """Loss and gradients of one batch of a fresh model."""
     params = ViT(config, seed=3, device=device).params
-    pixels, labels = batch()
+    pixels, labels = batch(count, config)
     images = (pixels / np.float32(99) - np.float32(1)).astype("float32")
     return loss_and_grads(params, images, labels, config, Workers(1), label_smoothing=0.1, seed=5, step=2)
 
 
-def assert_same_gradients(config: ViTConfig) -> None:
-    cpu, gpu = step(config, "cpu"), step(config, "gpu")
+def assert_same_gradients(config: ViTConfig, count: int = 7) -> None:
+    """Loss, number of right answers and every gradient of one batch."""
+    cpu, gpu = step(config, "cpu", count), step(config, "gpu", count)
     assert device_of(gpu.grads.flat) == device_of(gpu.loss) == device_of(gpu.correct) == "gpu"
     assert_agrees("loss", gpu.loss, cpu.loss)
     assert_agrees("correct", gpu.correct, cpu.correct)
