@@ -50,6 +50,10 @@ class Params(Mapping[str, Array]):
             raise ValueError(f"{name} has shape {view.shape}, and cannot take a value of shape {shape}")
         view[...] = value
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The named view, or `default` without one: what Mapping does, without an exception for a missing name."""
+        return self._views.get(name, default)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)
 
