@@ -57,7 +57,7 @@ def _function(module: ModuleType, node: ast.FunctionDef) -> str:
     """A function's signature, docstring and code."""
     signature = f"{node.name}({', '.join(a.arg for a in node.args.args)})"
     code = _code(module, node)
-    words = textwrap.indent(_wrapped(ast.get_docstring(node) or ""), "  ")
+    words = _wrapped(ast.get_docstring(node) or "", margin=2)
     return "\n\n".join([_heading(signature, f"{_place(module)}:{node.lineno}"), words, code])
 
 
@@ -108,14 +108,14 @@ def _heading(left: str, right: str) -> str:
     return f"{_bold(left)}{' ' * gap}{right}\n{'─' * (len(left) + gap + len(right))}"
 
 
-def _wrapped(text: str, indent: int | None = None) -> str:
+def _wrapped(text: str, indent: int | None = None, margin: int = 0) -> str:
     """Break what is too long for the terminal, joining lines that the docstring itself had broken. What follows hangs
-    under the text of its item ("(1) ...", "Shapes   ..."), or at `indent`."""
+    under the text of its item ("(1) ...", "Shapes   ..."), or at `indent`. All lines move to the right by `margin`."""
     lines: list[str] = []
     for line in _joined(text.splitlines()) if _width() < FULL else text.splitlines():
         hang = _hang(line) if indent is None else indent
-        lines += textwrap.wrap(line, _width(), subsequent_indent=" " * hang, break_on_hyphens=False) or [""]
-    return "\n".join(lines)
+        lines += textwrap.wrap(line, _width() - margin, subsequent_indent=" " * hang, break_on_hyphens=False) or [""]
+    return textwrap.indent("\n".join(lines), " " * margin)
 
 
 def _joined(lines: list[str]) -> list[str]:

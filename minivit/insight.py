@@ -118,8 +118,8 @@ def _draw(model: ViT, image: numpy.ndarray, answer: int, out: Path) -> None:
     gradient = pixel_gradient(model, image[None], answer)[0].sum(0)  # (C, Sh, Sw) -> (Sh, Sw)
     picture = image.mean(0)
     across = max(3, len(blocks))
-    figure = Figure(figsize=(2.2 * across, 5.4), layout="constrained")
-    above, below = figure.subfigures(2, 1)
+    figure = Figure(figsize=(2.2 * across, 5.0), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[1.15, 1])
     axes = above.subplots(1, 3)
     axes[0].imshow(picture, "gray")
     axes[0].set_title(f"answer: {answer}")
@@ -136,12 +136,12 @@ def _draw(model: ViT, image: numpy.ndarray, answer: int, out: Path) -> None:
     figure.savefig(out, dpi=120)
 
 
-def draw_shares(axes: Any, picture: numpy.ndarray, shares: numpy.ndarray) -> Any:
+def draw_shares(axes: Any, picture: numpy.ndarray, shares: numpy.ndarray, most: float | None = None) -> Any:
     """Lay shares of patches (Sh/P, Sw/P) over a picture (Sh, Sw), on matplotlib axes; returns the coloured image."""
     height, width = picture.shape
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     axes.imshow(picture, "gray", extent=extent)
-    return axes.imshow(shares, "viridis", extent=extent, alpha=0.7, vmin=0)
+    return axes.imshow(shares, "viridis", extent=extent, alpha=0.7, vmin=0, vmax=most)
 
 
 def draw_signed(axes: Any, values: numpy.ndarray) -> Any:

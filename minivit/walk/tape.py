@@ -104,10 +104,10 @@ LINEAR = Operation(
 LAYERNORM = Operation(
     layernorm.layernorm_forward,
     layernorm.layernorm_backward,
-    "xhat·x1 + x2,  xhat = (x0 - mean)/sqrt(variance + eps)",
+    "xhat·x1 + x2, xhat = (x0 - mean)/sqrt(variance + eps)",
     Place(layernorm.layernorm_forward, "y = xhat"),
     (
-        Gradient("rstd·(u - mean(u) - xhat·mean(u·xhat)),  u = dy·x1", Place(layernorm.layernorm_backward, "dx -=")),
+        Gradient("rstd·(u - mean(u) - xhat·mean(u·xhat)), u = dy·x1", Place(layernorm.layernorm_backward, "dx -=")),
         Gradient("the sum of dy·xhat over its rows", Place(layernorm.layernorm_backward, "dgamma =")),
         Gradient("the sum of dy over its rows", Place(layernorm.layernorm_backward, "dbeta =")),
     ),

@@ -8,7 +8,7 @@ import numpy
 from .numbers import TINY, Walk, norm, take
 from .tape import Place, Step
 
-NAME, SHAPE = 31, 17  # widths of columns
+NAME, SHAPE = 30, 17  # widths of columns
 
 
 def walk(index: int = 0) -> str:

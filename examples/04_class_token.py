@@ -1,0 +1,56 @@
+"""The class token belongs to no patch. It starts as the same vector for every image and ends as what the head reads.
+
+On the way attention fills it with what the patches know. Its gradient sums over every image, since every image used it
+(minivit/ops/positions.py).
+"""
+
+import numpy as np
+from common import BLUE, ORANGE, inputs, new_figure, save, test_digits, trained
+
+from minivit import cross_entropy_backward, cross_entropy_forward
+
+model = trained()
+images, labels = (part[::8] for part in test_digits())
+x = inputs(model, images)
+logits, cache = model.forward(x)
+depths = [block.norm1.xhat[:, 0] for block in cache.blocks] + [cache.norm.xhat[:, 0]]  # (B, D) each: the class token
+print(
+    f"class token {model.params['cls_token'].shape}, in {len(images)} images {depths[0].shape}, at {len(depths)} depths"
+)
+
+same_class = labels[:, None] == labels
+np.fill_diagonal(same_class, False)
+other_class = labels[:, None] != labels
+alike = [token @ token.T / token.shape[1] for token in depths]  # (B, B): cosines, since xhat is normalised
+within = [cosines[same_class].mean() for cosines in alike]
+between = [cosines[other_class].mean() for cosines in alike]
+for depth, (a, b) in enumerate(zip(within, between)):
+    print(f"after {depth} blocks: similarity {a:.2f} in a class, {b:.2f} between classes")
+assert np.allclose(alike[0], 1, atol=1e-3)  # before the first block it has seen nothing
+
+
+def token_gradient(rows: slice) -> np.ndarray:
+    """The gradient of the summed loss of some images for the class token, (1, 1, D)."""
+    logits, cache = model.forward(x[rows])
+    _, loss_cache = cross_entropy_forward(logits, labels[rows])
+    return model.backward(cross_entropy_backward(len(logits), loss_cache), cache)[0]["cls_token"]
+
+
+whole, one_by_one = token_gradient(slice(8)), sum(token_gradient(slice(i, i + 1)) for i in range(8))
+print(f"gradient of 8 images minus the sum of their gradients: {abs(whole - one_by_one).max():.1e}")
+assert np.allclose(whole, one_by_one, atol=1e-4)
+
+figure = new_figure(3.8)
+left, right = figure.subplots(1, 2)
+left.plot(within, "o-", color=BLUE, label="digits of the same class")
+left.plot(between, "s--", color=ORANGE, label="digits of different classes")
+left.set(xlabel="encoder blocks passed", ylabel="similarity of class tokens (cosine)", xticks=range(len(depths)))
+left.legend(loc="lower left")
+left.set_title("one vector for all, until they part")
+centred = depths[-1] - depths[-1].mean(0)
+directions = np.linalg.svd(centred, full_matrices=False)[2][:2]  # the two along which the tokens differ most
+for (across, up), label in zip(centred @ directions.T, labels):
+    right.text(across, up, label, ha="center", va="center", fontsize=9, color=f"C{label}")
+right.set(xlim=(-8, 8), ylim=(-8, 8), xticks=[], yticks=[], xlabel="first principal direction", ylabel="second")
+right.set_title(f"after {len(cache.blocks)} blocks: what the head reads")
+save(figure, __file__)

@@ -1,0 +1,73 @@
+"""The encoder block adds what attention and MLP find to a stream that runs straight through: x + f(x).
+
+A sum hands its gradient to both terms unchanged, so what arrives at the top of a deep stack also arrives at its bottom,
+token by token. Without the skip connections all tokens become one, and so does their gradient (minivit/ops/block.py).
+"""
+
+import numpy as np
+from common import BLUE, ORANGE, draw_block, new_figure, save
+
+from minivit import ViT, ViTConfig
+from minivit.ops.attention import attention_backward, attention_forward
+from minivit.ops.layernorm import layernorm_backward, layernorm_forward
+from minivit.ops.mlp import mlp_backward, mlp_forward
+from minivit.randomness import SHUFFLE, generator
+
+DEPTH, T, D, H = 24, 17, 64, 4
+params = ViT(ViTConfig(depth=DEPTH), dtype="float64").params  # not trained
+blocks = [[p for name, p in params.items() if name.startswith(f"blocks.{i}.")] for i in range(DEPTH)]
+rng = generator(0, SHUFFLE)
+tokens, dtop = rng.standard_normal((1, T, D)), rng.standard_normal((1, T, D))
+
+
+def stack(skip: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The stream after 0, 1, ... blocks, and the gradients there, with the skip connections (1) or without (0)."""
+    x, streams, caches = tokens, [tokens], []
+    for p in blocks:
+        normed, norm1 = layernorm_forward(x, *p[:2])
+        branch, attn = attention_forward(normed, *p[2:6], H)
+        h = skip * x + branch
+        normed, norm2 = layernorm_forward(h, *p[6:8])
+        branch, mlp = mlp_forward(normed, *p[8:])
+        x = skip * h + branch
+        streams.append(x)
+        caches.append((norm1, attn, norm2, mlp))
+    dx, gradients = dtop, [dtop]
+    for norm1, attn, norm2, mlp in reversed(caches):
+        dnormed, *_ = mlp_backward(dx, mlp)
+        dh = skip * dx + layernorm_backward(dnormed, norm2)[0]  # h fed two branches: add
+        dnormed, *_ = attention_backward(dh, attn)
+        dx = skip * dh + layernorm_backward(dnormed, norm1)[0]  # x fed two branches: add
+        gradients.append(dx)
+    return streams, gradients[::-1]
+
+
+def own_part(x: np.ndarray) -> float:
+    """How much of the tokens is their own and not their common mean, from 0 to 1."""
+    return float(np.linalg.norm(x - x.mean(1, keepdims=True)) / np.linalg.norm(x))
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+figure = new_figure(3.7)
+sketch, forward, backward = figure.subplots(1, 3, width_ratios=[0.62, 1, 1])
+for skip, name, style in ((1, "with skip", dict(color=BLUE)), (0, "without", dict(color=ORANGE, linestyle="--"))):
+    streams, gradients = stack(skip)
+    forward.plot([own_part(x) for x in streams], label=name, **style)
+    backward.plot([cosine(dx, dtop) for dx in gradients], label=name, **style)
+    print(
+        f"{name}: own part of tokens {own_part(streams[3]):.3f} after 3 blocks, {own_part(streams[-1]):.3f} at the end"
+    )
+    for depth in (DEPTH - 1, DEPTH // 2, 3):
+        dx = gradients[depth]
+        print(f"  gradient at block {depth}: cosine with the top {cosine(dx, dtop):+.2f}, own part {own_part(dx):.3f}")
+forward.set(title="forward: are tokens still different?", ylabel="part of a token that is its own")
+backward.set(title="backward: does the gradient arrive?", ylabel="cosine with the gradient at the top")
+for axes in (forward, backward):
+    axes.set(xlabel="blocks passed", ylim=(-0.1, 1.05))
+    axes.legend()
+
+draw_block(sketch)
+save(figure, __file__)

@@ -1,0 +1,58 @@
+"""Is a gradient right? Move along it a little and see how far the output moves: (f(x + h) - f(x - h)) / 2h.
+
+Too large an h sees the curve bend, too small an h sees only rounding. In between lies the V's tip: about ten digits in
+float64 and four in float32, which is why gradients are checked in float64. The complex step has no such limit. The
+tool that does all this for your own layers is minivit.gradcheck.
+"""
+
+import numpy as np
+from common import BLUE, GREEN, GREY, ORANGE, new_figure, save
+
+from minivit.ops import layernorm_backward, layernorm_forward
+from minivit.randomness import GRADIENT_CHECK, generator
+
+rng = generator(0, GRADIENT_CHECK)
+x, dy = rng.standard_normal((2, 5, 12))
+gamma, beta = rng.standard_normal((2, 12))
+directions = [r / np.linalg.norm(r) for r in rng.standard_normal((16, 5, 12))]  # one alone may be lucky
+
+
+def f(x: np.ndarray) -> np.ndarray:
+    """One number made of a LayerNorm's output, in the precision of x."""
+    y, _ = layernorm_forward(x, gamma.astype(x.dtype), beta.astype(x.dtype))
+    return (dy.astype(x.dtype) * y).sum()
+
+
+_, cache = layernorm_forward(x, gamma, beta)
+dx = layernorm_backward(dy, cache)[0]  # what is to be checked: <dx, r> is the slope along r
+
+
+def difference(r: np.ndarray, h: float, dtype: str) -> float:
+    above, below = (f((x + side * r).astype(dtype)) for side in (h, -h))
+    return float(above - below) / (2 * h)
+
+
+methods = {
+    "differences in float32": lambda r, h: difference(r, h, "float32"),
+    "differences in float64": lambda r, h: difference(r, h, "float64"),
+    "complex step in float64": lambda r, h: f(x + 1j * h * r).imag / h,  # imag f(x + ih) / h: nothing is subtracted
+}
+steps = 10.0 ** np.arange(-14, 0.01, 0.25)
+errors = {}
+for name, slope in methods.items():
+    misses = [[slope(r, h) - (dx * r).sum() for r in directions] for h in steps]  # (steps, directions)
+    errors[name] = np.sqrt(np.square(misses).mean(1)) / np.linalg.norm(dx) * np.sqrt(dx.size)
+    best = errors[name].argmin()
+    print(f"{name:<24} best at h = {steps[best]:.0e}: off by {errors[name][best]:.0e}")
+assert errors["differences in float64"].min() < 1e-9 < 1e-5 < errors["differences in float32"].min()
+
+figure = new_figure(4.2)
+axes = figure.subplots()
+for error, colour, style in zip(errors.values(), (ORANGE, BLUE, GREEN), ("-", "-", "--")):
+    axes.loglog(steps, error, style, color=colour, linewidth=2)
+for at, height, name, colour in ((1e-13, 2, 0, ORANGE), (1e-11, 1e-4, 1, BLUE), (1e-12, 3e-15, 2, GREEN)):
+    axes.text(at, height, list(errors)[name], color=colour, va="bottom")
+axes.text(1e-2, 1e-10, "h too large:\nthe curve bends,\nerror ∝ h²", color=GREY)
+axes.text(2e-14, 1e-9, "h too small: rounding,\nerror ∝ 1/h", color=GREY)
+axes.set(xlabel="step h", ylabel="relative error of the slope", ylim=(1e-17, 300), xlim=(1e-14, 1))
+save(figure, __file__)
