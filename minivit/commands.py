@@ -15,7 +15,8 @@ from .data.picture import read_picture
 from .diagnose import overfit
 from .evaluate import class_table, confusion_table
 from .evaluate import evaluate as measure
-from .gradcheck import command as checks
+from .gradcheck import plot_curve
+from .gradcheck import run as run_checks
 from .inputs import check_batch
 from .parallel import Workers
 from .run import load_run, overlap, result_line, resume_run, start_run
@@ -96,9 +97,9 @@ def data(arguments: argparse.Namespace) -> None:
 
 def gradcheck(arguments: argparse.Namespace) -> int:
     if arguments.plot:
-        print(checks.plot_curve(arguments.plot))
+        print(plot_curve(arguments.plot))
         return 0
-    results = checks.run(arguments.op, arguments.method, progress=sys.stderr.isatty())
+    results = run_checks(arguments.op, arguments.method, progress=sys.stderr.isatty())
     print(results.to_json() if arguments.json else results)
     return 0 if results.passed else 1
 

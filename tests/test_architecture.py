@@ -15,7 +15,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FIL
 # Every file and folder, in an order in which they can be understood: each imports only what stands before it ...
 ORDER = """
     backend randomness machine data ops params optim config explain inputs masks model checkpoint parallel vit __init__
-    evaluate gradcheck insight walk train diagnose progress state run viz cli __main__
+    evaluate gradcheck insight walk train diagnose progress state run viz commands cli __main__
 """.split()
 # ... and these only a part of that.
 ONLY = {
@@ -36,10 +36,11 @@ OUTSIDE = {
     "checkpoint": "numpy safetensors",
     "parallel": "numpy threadpoolctl",
     "walk": "numpy einops",
-    "gradcheck": "numpy matplotlib",
+    "gradcheck": "numpy tqdm matplotlib",
     "insight": "numpy matplotlib",
     "progress": "tqdm",
     "viz": "numpy matplotlib",
+    "commands": "",
     "cli": "",
     "__main__": "",
 }

@@ -25,6 +25,7 @@ randomness, inputs and caches that are written to. `check_model` does the same f
 from .cases import CASES, FLOAT32_CASES, NORMAL, TINY, Case, Sizes
 from .checker import check_pair
 from .command import run
+from .curve import plot_curve
 from .model import check_model
 from .report import GradientError, Report, Results, Row
 from .switches import SWITCHES, Switch
@@ -44,5 +45,6 @@ __all__ = [
     "Switch",
     "check_model",
     "check_pair",
+    "plot_curve",
     "run",
 ]

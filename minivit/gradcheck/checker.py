@@ -165,9 +165,8 @@ def _checked(inputs: Mapping[str, Any], fixed: Sequence[str], zeros: Sequence[Ze
             raise TypeError(f"{name} is {x.dtype}: give real inputs; the complex step makes its own complex numbers")
         if x.dtype != numpy.float64:
             raise TypeError(
-                f"{name} is {x.dtype}: rounding leaves differences in {x.dtype} with an error of about 1e-3, which "
-                "hides real bugs (minivit gradcheck --plot shows it). Check in float64, and compare float32 with it: "
-                "compare_float32"
+                f"{name} is {x.dtype}: rounding leaves differences in {x.dtype} with an error of about 1e-3, which hides "
+                "real bugs (minivit gradcheck --plot FILE draws it). Check in float64, and compare float32 with that"
             )
         if x.size == 0:
             raise ValueError(f"{name} has shape {x.shape}, with no entries to check")

@@ -1,6 +1,6 @@
 """What `minivit gradcheck` runs: every operation and every switch of the model, by both methods."""
 
-from collections.abc import Callable, Iterable
+from tqdm import tqdm
 
 from .cases import CASES, Case
 from .report import Results
@@ -9,20 +9,20 @@ from .switches import SWITCHES, Switch
 METHODS = {"differences": ("differences",), "complex": ("complex",), "both": ("differences", "complex")}
 
 
-Progress = Callable[[Iterable[str]], Iterable[str]]
-
-
-def run(op: str | None = None, method: str = "both", seed: int = 0, progress: Progress = iter) -> Results:
+def run(op: str | None = None, method: str = "both", seed: int = 0, progress: bool = False) -> Results:
     """Check the gradients of every operation and of the whole model, down to the pixels, under every switch.
 
     op: the rows whose name is this or starts with it and a comma ("attention", "model", "pool, mean"), or all;
     method: "differences", "complex" or "both"; seed: of the inputs, the upstream gradients and the directions;
-    progress: wrapped around the names of the rows, as tqdm is. Raises ValueError for an unknown op or method.
+    progress: show a bar on stderr. Raises ValueError for an unknown op or method.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
     rows = choose(op)
-    return Results(tuple(rows[name].check(name, one, seed) for name in progress(rows) for one in METHODS[method]))
+    reports = []
+    for name, row in tqdm(rows.items(), disable=not progress, leave=False, unit="check"):
+        reports += [row.check(name, one, seed) for one in METHODS[method]]
+    return Results(tuple(reports))
 
 
 def choose(op: str | None) -> dict[str, Case | Switch]:
