@@ -42,13 +42,14 @@ def layernorm_backward(dy: Array, cache: LayerNormCache) -> tuple[Array, Array, 
           output leans on every input: d rstd / d xc_j = -rstd³ xc_j / D, and xhat = rstd·xc turns
           sum_i u_i xc_i · (-rstd³ xc_j / D) into -rstd · xhat_j · mean(u·xhat). Together
               dxc = rstd · (u - xhat·mean(u·xhat)).
-      (4) xc = x - mean(x) subtracts an average; that map is its own transpose, so dx = dxc - mean(dxc).
+      (4) xc = x - mean(x) subtracts an average. The matrix of that map, I with 1/D taken off every entry, is
+          symmetric, so the way back is the same map: dx = dxc - mean(dxc).
           Since mean(xhat) = 0, mean(dxc) = rstd·mean(u), and
               dx = rstd · (u - mean(u) - xhat·mean(u·xhat)).
     In words: dx is u with two directions taken out, the constant one (shifting a token changes
     nothing) and xhat itself (stretching a token changes almost nothing), scaled by rstd.
     Facts    sum(dx) = 0 for every token. With gamma = 1, a constant dy gives dx = 0.
-             sum(dx·xhat) = rstd·sum(u·xhat)·eps/(var+eps): zero up to eps.
+             sum(dx·xhat) = rstd·sum(u·xhat)·eps/(var + eps) with var = mean(xc²): zero up to eps.
     """
     xhat, rstd, gamma = cache
     D = xhat.shape[-1]

@@ -46,14 +46,14 @@ def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
 
     Derivation, for one row.
       (1) y_i = e_i / s with e_i = exp(x_i) and s = sum_j e_j. Raising x_j raises e_j, and with it s:
-              d y_i / d x_j = (i = j) e_i/s - e_i e_j/s² = y_i ((i = j) - y_j).
-      (2) Collect over the outputs: dx_j = sum_i dy_i y_i ((i = j) - y_j) = y_j dy_j - y_j sum_i dy_i y_i,
+              d y_i / d x_j = [i = j] e_i/s - e_i e_j/s² = y_i ([i = j] - y_j),  [i = j] being 1 if i = j, else 0.
+      (2) Collect over the outputs: dx_j = sum_i dy_i y_i ([i = j] - y_j) = y_j dy_j - y_j sum_i dy_i y_i,
               dx = y · (dy - sum(dy·y)).
     In words: what counts is how much better an entry's gradient is than the average under the weights y.
     The K x K matrix of (1) is never built.
     Facts    sum(dx) = 0 for every row: adding a constant to the scores changes nothing. A constant dy gives dx = 0.
     """
     (y,) = cache
-    dx = dy - row_dots(dy, y)  # (2)
+    dx = dy - row_dots(dy, y)  # (1) (2)
     dx *= y
     return dx
