@@ -5,6 +5,8 @@ Flags are made from the config dataclasses, so that every hyperparameter is writ
 
 import argparse
 import dataclasses
+import os
+import signal
 import sys
 import types
 import typing
@@ -14,14 +16,16 @@ from typing import Any
 
 from . import __version__, commands
 from .backend import DEVICES, DeviceError
-from .commands import FROM_DATA
+from .commands import DEFAULT_DATA, FROM_DATA
 from .config import TrainConfig, ViTConfig
+from .folder import Interrupted
 from .gradcheck.command import METHODS
 from .machine import available_cores
-from .run import Interrupted
+from .progress import on_signals
+from .recipes import RECIPES
 from .train import TrainingError
 
-RUN_HELP = "a run's folder, or a model.safetensors"
+RUN_HELP = "a run's folder, a model.safetensors, or the word pretrained: the model that comes with minivit"
 DATA_HELP = "mnist5k (5,000 digits, comes with minivit), mnist (all 70,000), or a folder of IDX files"
 
 
@@ -30,15 +34,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     warnings.filterwarnings("ignore", ".* encountered in", RuntimeWarning)  # training finds and names NaN itself
     try:
-        return arguments.command(arguments) or 0
+        with on_signals(signal.default_int_handler):  # SIGTERM ends a command as Ctrl-C does
+            status = arguments.command(arguments) or 0
+            sys.stdout.flush()
+            return status
     except Interrupted as error:
         return _complain(error, 130)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     except TrainingError as error:
         return _complain(error, 1)
+    except BrokenPipeError:  # whoever read the output, `head` for one, has read enough
+        return 0
+    except MemoryError as error:
+        return _complain(f"not enough memory ({error}): choose a smaller model", 2)
     except (ValueError, TypeError, OSError, ImportError, DeviceError) as error:
         return _complain(error, 2)
+    finally:
+        _drop_unread_output()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     it = command(commands.train, "train", "train a model, and test it once at the end")
-    it.add_argument("--data", default="mnist5k", help=DATA_HELP + " (default: mnist5k)")
+    it.add_argument("--data", help=f"{DATA_HELP} (default: {DEFAULT_DATA})")
+    recipes = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
+    it.add_argument("--recipe", choices=tuple(RECIPES), help=f"settings under a name, which flags override ({recipes})")
     it.add_argument("--out", metavar="DIR", help="the run's folder (default: the first free runs/DATA-N)")
     it.add_argument("--overwrite", action="store_true", help="let --out be the folder of another run, which is lost")
     it.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own settings")
@@ -67,13 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_flags(it.add_argument_group("training"), TrainConfig)
     _add_flags(it.add_argument_group("model"), ViTConfig)
 
-    it = command(commands.evaluate, "eval", "measure a trained model: accuracy, loss, a line per class, the confusion matrix")
+    it = command(commands.evaluate, "eval", "measure a trained model: accuracy, loss, classes, confusion matrix")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("--data", help=DATA_HELP + " (default: what the run was trained on)")
     it.add_argument("--split", choices=("test", "valid", "train"), default="test", help="which part (default: test)")
     _add_threads(it)
 
-    it = command(commands.predict, "predict", "classify pictures: photos or drawings of a digit, dark on light or light on dark")
+    it = command(commands.predict, "predict", "classify pictures: photos or drawings of a digit")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG, ... (needs pillow: minivit[viz])")
     _add_threads(it)
@@ -81,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     it = command(commands.info, "info", "list a trained model's parameters, shapes and settings", device=False)
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
 
-    it = command(commands.gradcheck, "gradcheck", "check every hand-written gradient against measured ones", device=False)
+    it = command(commands.gradcheck, "gradcheck", "check every gradient against measurements", device=False)
     it.add_argument("--op", metavar="NAME", help="only this operation (attention, ...) or model switch (default: all)")
     it.add_argument("--method", choices=tuple(METHODS), default="both", help="how to measure (default: both)")
     it.add_argument("--json", action="store_true", help="print a list of {op, tensor, method, relative_error, passed}")
@@ -90,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     it = command(commands.explain, "explain", "print the derivation of an operation's backward pass", device=False)
     it.add_argument("name", nargs="?", metavar="NAME", help="layernorm, ...; without it, all of them in reading order")
 
-    it = command(commands.walk, "walk", "follow one digit through a tiny model and back, number by number", device=False)
+    it = command(commands.walk, "walk", "follow one digit through a tiny model and back", device=False)
     it.add_argument("--index", type=int, default=0, help="which of the bundled test digits (default: 0)")
 
     it = command(commands.attend, "attend", "show where a trained model looks in a picture")
@@ -125,6 +140,14 @@ def _add_flags(group: Any, config: type) -> None:
             hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
         choices = field.metadata["choices"]
         group.add_argument(flag, type=hint, choices=choices, metavar=None if choices else hint.__name__.upper(), **more)
+
+
+def _drop_unread_output() -> None:
+    """If nobody reads what was printed, let Python not complain about it when it exits."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: Any, status: int) -> int:

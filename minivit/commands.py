@@ -2,10 +2,9 @@
 
 import argparse
 import dataclasses
+import shlex
 import sys
 from typing import Any
-
-import numpy
 
 from . import explain as derivations
 from . import insight
@@ -19,40 +18,47 @@ from .gradcheck import plot_curve
 from .gradcheck import run as run_checks
 from .inputs import check_batch
 from .parallel import Workers
+from .recipes import RECIPES, Recipe
 from .run import load_run, overlap, result_line, resume_run, start_run
 from .viz import save_curves
 from .walk import walk as walk_through
 
+DEFAULT_DATA = "mnist5k"
 FROM_DATA = ("image_size", "channels", "classes", "pixel_mean", "pixel_std")  # settings that the data decide
 
 
 def train(arguments: argparse.Namespace) -> None:
-    settings = model_settings, train_settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
-    if arguments.overfit_batch:
-        return overfit(arguments.data, model_settings, train_settings, arguments.device)
-    if arguments.resume is None:
-        data, out, device = arguments.data, arguments.out, arguments.device
-        run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
-    elif any(settings) or arguments.out is not None:
-        raise ValueError("--resume goes on with the settings the run was started with: give no others beside it")
+    settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
+    recipe = RECIPES[arguments.recipe] if arguments.recipe else Recipe("the defaults")
+    model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
+    data, out, device = arguments.data or DEFAULT_DATA, arguments.out, arguments.device
+    if arguments.resume is not None:
+        if any(settings) or any((arguments.recipe, arguments.data, out, arguments.overwrite, arguments.overfit_batch)):
+            raise ValueError("--resume goes on with the settings the run was started with: give no others beside it")
+        run = resume_run(arguments.resume, device)
+    elif arguments.overfit_batch:
+        return overfit(data, model_settings, train_settings, device)
     else:
-        run = resume_run(arguments.resume, arguments.device)
-    drawn = save_curves(run.folder)
+        run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
+    drawn = (run.folder / "curves.png").exists() or save_curves(run.folder)
     print(f"\nthe run is in {run.folder}{'' if drawn else ' (pip install minivit[viz] also draws its curves)'}; next:")
-    print(f"  minivit eval {run.folder}                per class, and what is taken for what")
-    print(f"  minivit predict {run.folder} digit.png   a photo or drawing of your own")
-    print(f"  minivit info {run.folder}                what the model is made of")
+    name = shlex.quote(str(run.folder))
+    print(f"  minivit eval {name}                per class, and what is taken for what")
+    print(f"  minivit predict {name} digit.png   a photo or drawing of your own")
+    print(f"  minivit info {name}                what the model is made of")
     assert run.result is not None
     print(result_line(run.result))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     run = load_run(arguments.run, arguments.device)
-    name = arguments.data or run.settings.get("data", "mnist5k")
+    name = arguments.data or run.settings.get("data", DEFAULT_DATA)
     dataset = load(name)
     validation = run.settings.get("train", {}).get("validation")
     training, valid = split_validation(dataset.train, validation)
     split = {"test": dataset.test, "valid": valid, "train": training}[arguments.split]
+    if not len(split.labels):
+        raise ValueError(f"{arguments.run} held no images out for validation: choose another --split")
     check_batch(split.images, split.labels, run.model.config)
     seen = overlap(run, split)
     result = measure(run.model, split, Workers(arguments.threads))
@@ -72,7 +78,7 @@ def predict(arguments: argparse.Namespace) -> None:
     for path in arguments.images:
         picture = read_picture(path, *model.config.image_shape)
         probabilities = model.predict(picture[None], arguments.threads)[0]
-        best = numpy.argsort(probabilities)[::-1][:3]
+        best = sorted(range(len(probabilities)), key=lambda k: -probabilities[k])[:3]
         guesses = [f"{k} ({100 * probabilities[k]:.1f} %)" for k in best]
         print(f"{path}: {guesses[0]}, then {' and '.join(guesses[1:])}" if len(best) > 1 else f"{path}: {guesses[0]}")
 

@@ -76,7 +76,7 @@ class ViTConfig:
         for name, default in (("pixel_mean", 0.0), ("pixel_std", 1.0)):
             value = getattr(self, name)
             value = (default,) * self.channels if value is None else tuple(float(v) for v in value)
-            _check(len(value) == self.channels, f"{name} needs one number for each of {self.channels} channels: {value}")
+            _check(len(value) == self.channels, f"{name} needs one number for each of {self.channels} channels")
             object.__setattr__(self, name, value)
         _check(all(std > 0 for std in self.pixel_std), f"pixel_std must be positive, not {self.pixel_std}")
 
@@ -127,7 +127,7 @@ class TrainConfig:
     clip_norm: float = option(1.0, "gradients longer than this are scaled down to it")
     beta1: float = option(0.9, "AdamW's memory of the gradient")
     beta2: float = option(0.99, "AdamW's memory of the squared gradient")
-    ema: float = option(0.0, "memory of the running mean of the weights that is saved as the model; 0: the last weights")
+    ema: float = option(0.0, "memory of the mean of the weights that is saved as the model; 0: the last weights")
     augment: float = option(1.0, "strength of the random rotation, scale, slant and shift; 0 turns them off")
     validation: int | None = option(None, "training images held out; without it, a tenth, at most 5,000")
     save_every: int | None = option(None, "steps between two saves of the training state; without it, an epoch")

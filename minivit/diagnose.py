@@ -1,4 +1,4 @@
-"""When training goes wrong: which operation made the first number that is not finite, and can the model learn at all?"""
+"""When training goes wrong: which operation made the first NaN, and can the model learn at all?"""
 
 import sys
 from types import FrameType

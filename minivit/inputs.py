@@ -29,7 +29,8 @@ def check_images(images: Any, config: ViTConfig) -> numpy.ndarray:
         raise TypeError(f"images must be uint8 (0..255) or floats (normalised already), not {images.dtype}")
     if images.dtype.kind == "f" and not numpy.isfinite(images).all():
         bad = numpy.argwhere(~numpy.isfinite(images))[0]
-        raise ValueError(f"image {bad[0]} holds {images[tuple(bad)]} at (channel, row, column) {tuple(map(int, bad[1:]))}")
+        place = tuple(map(int, bad[1:]))
+        raise ValueError(f"image {bad[0]} holds {images[tuple(bad)]} at (channel, row, column) {place}")
     return images
 
 

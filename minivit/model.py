@@ -211,7 +211,7 @@ def _check_input(params: Params, images: Array, config: ViTConfig) -> None:
         raise ValueError("an empty batch was passed: the model needs at least one image")
     if images.dtype != params.flat.dtype:
         raise ValueError(
-            f"images are {images.dtype}, the model is {params.flat.dtype}: forward takes normalised floats as they are; "
+            f"images are {images.dtype}, the model is {params.flat.dtype}: forward takes floats as they are; "
             "use predict for uint8 images, or images.astype"
         )
 

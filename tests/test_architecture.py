@@ -15,7 +15,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FIL
 # Every file and folder, in an order in which they can be understood: each imports only what stands before it ...
 ORDER = """
     backend randomness machine data ops params optim config explain inputs masks model checkpoint parallel vit __init__
-    evaluate gradcheck insight walk train diagnose progress state run viz commands cli __main__
+    evaluate gradcheck insight walk train diagnose recipes progress state folder run viz commands cli __main__
 """.split()
 # ... and these only a part of that.
 ONLY = {
@@ -39,6 +39,7 @@ OUTSIDE = {
     "gradcheck": "numpy tqdm matplotlib",
     "insight": "numpy matplotlib",
     "progress": "tqdm",
+    "recipes": "",
     "viz": "numpy matplotlib",
     "commands": "",
     "cli": "",

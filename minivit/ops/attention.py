@@ -58,8 +58,8 @@ def dot_product_backward(
       (3) scores = qs @ kᵀ with the scaled query qs = q/sqrt(Dh):  dqs = dscores @ k,  dk = dscoresᵀ @ qs.
       (4) q came in before the scale:  dq = dqs/sqrt(Dh).
     In words: values hear from every token that listened to them; queries and keys hear through the weights they made.
-    Facts    sum over tokens of dk·c = 0 for every c that all queries share: a shift common to all keys changes no
-             weight. In particular the key bias of the layer below has gradient zero.
+    Facts    the sum of dk over tokens is 0: one vector added to every key adds one number to all scores of a query,
+             and softmax does not see that. So the key bias of the layer below has gradient zero.
     """
     xp = array_module(dy)
     q, k, v, softmax, mask, dropped = cache
@@ -80,7 +80,7 @@ def attention_forward(
 
     Shapes   x (B, T, D), Wqkv (D, 3D), bqkv (3D,) or None, Wproj (D, D), bproj (D,), mask (B, H, T, T) or None
              ->  y (B, T, D)
-    Formula  q, k, v = split(x @ Wqkv + bqkv);  y = concat over heads of (softmax(q @ kᵀ / sqrt(Dh)) @ v) @ Wproj + bproj
+    Formula  q, k, v = split(x @ Wqkv + bqkv);  y = join of heads(softmax(q @ kᵀ / sqrt(Dh)) @ v) @ Wproj + bproj
     Cache    the caches of the three parts. The weights attn (B, H, T, T) are `cache.dot.softmax.y`.
     The 3D columns are q, then k, then v, each head after head (head-major), as in timm.
     """

@@ -19,8 +19,9 @@ FITTED: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     ),
     "float64": (
         (
-            0.7978845608028639, 0.17224713275449774, 0.024190892263240404, 0.0021089715375058205, 0.00013252511153988902,
-            5.635929578034684e-06, 1.608249464722353e-07, 2.425762035361695e-09, 7.729851187260892e-12,
+            0.7978845608028639, 0.17224713275449774, 0.024190892263240404, 0.0021089715375058205,
+            0.00013252511153988902, 5.635929578034684e-06, 1.608249464722353e-07, 2.425762035361695e-09,
+            7.729851187260892e-12,
         ),
         (
             1.0, 0.17033984247070283, 0.022607872247628235, 0.0016869109162765464, 9.78836281844186e-05,
@@ -54,8 +55,8 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
     Derivation, entry by entry.
       (1) y = x·Φ(x) holds x twice: dy/dx = Φ(x) + x·Φ'(x).
       (2) "erf": the slope of the distribution function is the density, Φ'(x) = exp(-x²/2)/√(2π).
-      (3) "tanh": Φ = (1 + tanh s)/2 with s = √(2/π)·(x + a x³). The slope of tanh is 1 - tanh², which is
-          4Φ(1 - Φ), so Φ'(x) = 2Φ(1 - Φ)·s'(x) with s'(x) = √(2/π)·(1 + 3a x²).
+      (3) "tanh": Φ = (1 + tanh s)/2 with s = √(2/π)·(x + a x³), a = 0.044715. The slope of tanh is 1 - tanh²,
+          which is 4Φ(1 - Φ), so Φ'(x) = 2Φ(1 - Φ)·s'(x) with s'(x) = √(2/π)·(1 + 3a x²).
     Facts    the slope is 1/2 at 0, and slope(x) + slope(-x) = 1. It is negative below x = -0.7518, where GELU turns.
     """
     xp = array_module(dy)

@@ -1,6 +1,6 @@
 """Softmax cross-entropy: how surprised the model is by the right answer, -log of the probability it gave to it,
 averaged over the batch. Label smoothing asks for a little doubt.
-Bishop 2006, Pattern Recognition and Machine Learning, equation 4.108; Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
+Bishop 2006, Pattern Recognition and Machine Learning, eq. 4.108; Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
 
 from typing import NamedTuple
 

@@ -26,7 +26,7 @@ def patchify(images: Array, patch_size: int) -> Array:
     if Sh % patch_size or Sw % patch_size:
         raise ValueError(
             f"cannot cut images of {Sh} x {Sw} pixels into patches of {patch_size} x {patch_size}: "
-            "the patch size must divide the height and the width; resize or pad the images, or choose another patch size"
+            "the patch size must divide the height and the width; resize or pad the images, or choose another"
         )
     return rearrange(images, "b c (h p) (w q) -> b (h w) (c p q)", p=patch_size, q=patch_size)
 
