@@ -1,9 +1,10 @@
-"""What depends on the machine and its operating system: how many cores there are, and what malloc does."""
+"""What depends on the machine and its operating system: how many cores there are, what malloc does, and locks."""
 
 import ctypes
 import os
 import platform
 from pathlib import Path
+from typing import IO
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt's parameters, from glibc's malloc.h
 
@@ -35,3 +36,17 @@ def keep_freed_memory() -> bool:
         and mallopt(M_TRIM_THRESHOLD, 1 << 30)
         and mallopt(M_TOP_PAD, 64 << 20)
     )
+
+
+def lock(file: IO) -> bool:
+    """Lock an open file until it is closed or the process ends, however it ends; False if someone else has locked it.
+    Where files have no such locks (Windows, some network drives) nothing is locked, and it is True."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        pass
+    return True

@@ -1,16 +1,7 @@
-"""A run: a folder that holds everything one training produced, and from which it can be continued.
-
-config.json         the settings, written first
-metrics.jsonl       a line for every report
-state.safetensors   all that is needed to go on: written at every save and removed at the end
-model.safetensors   the trained model: the mean of the weights with --ema, else the last
-result.json         what came out, written last
-curves.png          where matplotlib is installed
-"""
+"""A run: one training from start to end, in a folder from which it can be continued, and reading it back."""
 
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,24 +10,19 @@ from typing import Any, NamedTuple
 import numpy
 
 from . import __version__
-from .checkpoint import CheckpointError, read_json, write_atomically, write_json
+from .backend import device_module
+from .checkpoint import CheckpointError, write_json
 from .config import TrainConfig, ViTConfig
 from .data import DataError, Dataset, Split, load, split_validation
 from .data.mnist import find_mnist
 from .diagnose import first_not_finite
 from .evaluate import evaluate
+from .folder import STATE, Interrupted, add_metrics, go_on, holding, new_folder, read_result, read_settings, tidy
 from .inputs import config_for
 from .progress import Display, stop_on_signals
 from .state import load_state, save_state
 from .train import NotFinite, Trainer, TrainingError, fit, steps_per_epoch
 from .vit import ViT
-
-STATE = "state.safetensors"
-FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", "curves.png")
-
-
-class Interrupted(Exception):
-    """Training was stopped by a signal, and its state is saved. The message says how to go on."""
 
 
 class Run(NamedTuple):
@@ -63,10 +49,11 @@ def start_run(
     Raises Interrupted after SIGINT or SIGTERM, TrainingError for a loss that is not finite, FileExistsError if `out`
     holds a run already and `overwrite` is false, OSError if it cannot be written.
     """
+    device_module(device)  # a GPU that cannot be used is refused before there is a folder
     dataset = load(data)
     train, _ = split_validation(dataset.train, config.validation)
     model_config = config_for(train.images, dataset.classes, model_settings)
-    folder = _new_folder(data, out, overwrite)
+    folder = new_folder(data, out, overwrite)
     settings = {
         "minivit": __version__,
         "data": str(Path(data).resolve()) if Path(data).is_dir() else data,
@@ -75,7 +62,8 @@ def start_run(
         "train": config.to_dict(),
     }
     write_json(folder / "config.json", settings)
-    return _train(folder, settings, dataset, device)
+    with holding(folder):
+        return _train(folder, settings, dataset, device)
 
 
 def resume_run(path: str, device: str = "cpu") -> Run:
@@ -85,16 +73,17 @@ def resume_run(path: str, device: str = "cpu") -> Run:
     Raises CheckpointError if there is no run, or if its state is damaged or of other settings; else as `start_run`.
     """
     folder = Path(path)
-    settings = read_json(folder / "config.json")
+    settings = read_settings(folder)
     if settings is None:
         raise CheckpointError(f"{folder}: there is no config.json in it, so no run to resume; start one with --out")
-    if (folder / "result.json").exists():
+    if (folder / "result.json").exists() and (folder / "model.safetensors").exists():
         print(f"run {folder} has ended already")
         return load_run(folder, device)
     dataset = load(settings["data"])
     if _fingerprint(dataset.train) != settings["data_sha256"]:
         raise CheckpointError(f"{folder}: the data in {settings['data']} are not those it was started with")
-    return _train(folder, settings, dataset, device)
+    with holding(folder):
+        return _train(folder, settings, dataset, device)
 
 
 def load_run(path: str | Path, device: str = "cpu") -> Run:
@@ -109,13 +98,7 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
         advice = f"finish it with minivit train --resume {folder}" if started else "train one with minivit train"
         raise CheckpointError(f"{path}: there is no trained model here; {advice}")
     model = ViT.load(model_file, device)
-    return Run(folder, model, read_json(folder / "config.json") or {}, read_json(folder / "result.json"))
-
-
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's metrics.jsonl; empty if there is none."""
-    path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return Run(folder, model, read_settings(folder) or {}, read_result(folder))
 
 
 def overlap(run: Run, split: Split) -> int | None:
@@ -150,11 +133,12 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
     epoch_steps = steps_per_epoch(config, train)
     trainer = Trainer(model, config, epochs * epoch_steps)
     progress, metrics, seconds = load_state(folder / STATE, settings, trainer)
-    _write_metrics(folder, metrics)
+    tidy(folder, metrics)
     print(
         f"run {folder}: {model.params.flat.size} parameters, {epochs} epochs of {len(train.labels)} images "
         f"({len(valid.labels)} more for validation), {trainer.workers.threads} threads"
-        + (f"; going on at step {trainer.state.step} of {trainer.total_steps}" if trainer.state.step else "")
+        + (f"; going on at step {trainer.state.step} of {trainer.total_steps}" if trainer.state.step else ""),
+        flush=True,
     )
 
     def save() -> None:
@@ -163,21 +147,20 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
 
     display = Display(trainer, epochs, len(train.labels))
     with display, stop_on_signals() as stop, _explained(trainer, folder):
-        for result, report in fit(trainer, train, valid, epochs, progress):
-            display.step(result)
+        for step, report in fit(trainer, train, valid, epochs, progress):
+            display.step(step)
             if report:
                 metrics.append(report._asdict())
-                with open(folder / "metrics.jsonl", "a") as file:
-                    file.write(json.dumps(metrics[-1]) + "\n")
-                display.report(report)
-            if stop or trainer.state.step % (config.save_every or epoch_steps) == 0:
+                add_metrics(folder, metrics[-1])
+            stopping = bool(stop)
+            if stopping or trainer.state.step % (config.save_every or epoch_steps) == 0:
                 save()
-            if stop:
-                raise Interrupted(
-                    f"stopped after step {trainer.state.step} of {trainer.total_steps}, everything is saved; "
-                    f"go on with: minivit train --resume {folder}"
-                )
-    seconds += time.perf_counter() - started
+            if report:
+                display.report(report)
+            if stopping:
+                reached = f"step {trainer.state.step} of {trainer.total_steps}"
+                raise Interrupted(f"stopped after {reached}, everything is saved; {go_on(folder)}")
+    trained = time.perf_counter()
 
     final = trainer.averaged_model()
     final.save(folder / "model.safetensors")
@@ -188,7 +171,7 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
         "test_total": test.total,
         "test_loss": test.loss,
         "parameters": int(model.params.flat.size),
-        "train_seconds": round(seconds, 2),
+        "train_seconds": round(seconds + trained - started, 2),
         "wall_seconds": round(seconds + time.perf_counter() - started, 2),
         "seed": config.seed,
         "data": settings["data"],
@@ -209,27 +192,6 @@ def _explained(trainer: Trainer, folder: Path) -> Iterator[None]:
             f"{error}: {place}. What was saved in {folder} before is kept; "
             "start again with a lower --learning-rate or a smaller --clip-norm"
         ) from None
-
-
-def _write_metrics(folder: Path, metrics: list[dict[str, Any]]) -> None:
-    """metrics.jsonl as it was at the last save: what was written after it will be written again."""
-    write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in metrics).encode())
-
-
-def _new_folder(data: str, out: str | None, overwrite: bool) -> Path:
-    """The folder for a new run, made: `out`, or the first free runs/<data>-<n>."""
-    if out is None:
-        name, n = Path(data).resolve().name if Path(data).is_dir() else data, 1
-        while (Path("runs") / f"{name}-{n}").exists():
-            n += 1
-        out = f"runs/{name}-{n}"
-    folder = Path(out)
-    if (folder / "config.json").exists() and not overwrite:
-        raise FileExistsError(f"{folder} holds a run already: choose another --out, --resume it, or --overwrite it")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
-    return folder
 
 
 def _fingerprint(split: Split) -> str:

@@ -7,15 +7,25 @@ reports so far are enough to go on to the same bytes.
 from pathlib import Path
 from typing import Any
 
+import numpy
+
 from .backend import Array, to_device, to_host
 from .checkpoint import CheckpointError, read_tensors, write_tensors
-from .train import Progress, Trainer
+from .train import Progress, Trainer, TrainingError
 
 
 def save_state(
     path: Path, settings: dict[str, Any], trainer: Trainer, progress: Progress, metrics: list, seconds: float
 ) -> None:
-    """Write the state to a safetensors file, atomically. metrics: the reports so far; seconds: spent training."""
+    """Write the state to a safetensors file, atomically. metrics: the reports so far; seconds: spent training.
+    Raises TrainingError, and keeps what was saved before, if the state is not finite: a GPU is asked only here."""
+    vectors = {name: to_host(vector) for name, vector in _vectors(trainer).items()}
+    for name, vector in vectors.items():
+        if not numpy.isfinite(vector).all():
+            raise TrainingError(
+                f"{name} is not finite after step {trainer.state.step}; what was saved before is kept: "
+                "start again with a lower --learning-rate"
+            )
     content = {
         "settings": settings,
         "step": trainer.state.step,
@@ -27,7 +37,7 @@ def save_state(
         "metrics": metrics,
         "seconds": seconds,
     }
-    write_tensors(path, {name: to_host(vector) for name, vector in _vectors(trainer).items()}, content)
+    write_tensors(path, vectors, content)
 
 
 def load_state(path: Path, settings: dict[str, Any], trainer: Trainer) -> tuple[Progress, list, float]:

@@ -1,0 +1,124 @@
+"""A run's folder: the files in it, who may write to them, and what is left when a run is stopped.
+
+config.json         the settings, written first
+metrics.jsonl       a line for every report
+state.safetensors   all that is needed to go on: written at every save and removed at the end
+model.safetensors   the trained model: the mean of the weights with --ema, else the last
+result.json         what came out, written last
+curves.png          where matplotlib is installed
+"""
+
+import contextlib
+import itertools
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .checkpoint import CheckpointError, read_json, write_atomically
+from .machine import lock
+
+STATE = "state.safetensors"
+FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", "curves.png")
+SETTINGS = {"data", "data_sha256", "model", "train"}  # what config.json holds, at least
+RESULT = {"test_accuracy", "test_correct", "test_total", "parameters", "train_seconds", "seed", "data"}  # result.json
+
+
+class Interrupted(Exception):
+    """Training was stopped, and what was saved is kept. The message says how to go on."""
+
+
+def new_folder(data: str, out: str | None, overwrite: bool) -> Path:
+    """The folder for a new run, made: `out`, without the files of a run, or the first free runs/<data>-<n>.
+
+    Raises FileExistsError if `out` holds a run and `overwrite` is false, OSError if the folder cannot be made.
+    """
+    if out is None:
+        return _first_free(Path(data).resolve().name if Path(data).is_dir() else data)
+    folder = Path(out)
+    if (folder / "config.json").exists():
+        if not overwrite:
+            raise FileExistsError(f"{folder} holds a run already: choose another --out, --resume it, or --overwrite it")
+        with holding(folder):  # not while another process trains in it
+            pass
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a run's folder, and say what is left of the run if it is stopped.
+
+    Raises CheckpointError if another process is training in it, Interrupted instead of KeyboardInterrupt, and an
+    OSError that says how to go on.
+    """
+    with open(folder / "config.json") as file:
+        if not lock(file):
+            raise CheckpointError(f"{folder}: another process is training in it; let it end, or choose another --out")
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise Interrupted(f"stopped; what was saved before is kept, {go_on(folder)}") from None
+        except BrokenPipeError:
+            raise Interrupted(f"stopped, since nobody reads what it prints; all is kept, {go_on(folder)}") from None
+        except OSError as error:
+            reason = f"cannot write to {folder}: {error.strerror or error}; what was saved before is kept"
+            raise OSError(f"{reason}, {go_on(folder)}") from None
+
+
+def go_on(folder: Path) -> str:
+    """What to type to go on with a run."""
+    return f"go on with: minivit train --resume {shlex.quote(str(folder))}"
+
+
+def tidy(folder: Path, metrics: list[dict[str, Any]]) -> None:
+    """Bring a folder back to its last save: without files that a killed process wrote in part, and with these reports
+    in metrics.jsonl; the lines behind them will be written again."""
+    for name in FILES:
+        for part in folder.glob(f".{name}.*"):
+            part.unlink()
+    write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in metrics).encode())
+
+
+def add_metrics(folder: Path, report: dict[str, Any]) -> None:
+    """Add a line to metrics.jsonl."""
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write(json.dumps(report) + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; empty if there is none. Raises CheckpointError if it is damaged."""
+    path = folder / "metrics.jsonl"
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    except ValueError as error:
+        raise CheckpointError(f"{path}: damaged, a line of it is not JSON ({error})") from None
+
+
+def read_settings(folder: Path) -> dict[str, Any] | None:
+    """What config.json holds; None if there is none. Raises CheckpointError if it is damaged."""
+    return _read(folder / "config.json", SETTINGS)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """What result.json holds; None if there is none. Raises CheckpointError if it is damaged."""
+    return _read(folder / "result.json", RESULT)
+
+
+def _read(path: Path, names: set[str]) -> dict[str, Any] | None:
+    values = read_json(path)
+    if values is not None and not (isinstance(values, dict) and values.keys() >= names):
+        raise CheckpointError(f"{path}: not written by minivit train, expected values of {', '.join(sorted(names))}")
+    return values
+
+
+def _first_free(name: str) -> Path:
+    for n in itertools.count(1):
+        folder = Path("runs") / f"{name}-{n}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)  # whoever makes it has it
+            return folder
+    raise AssertionError
