@@ -25,6 +25,9 @@ from .train import NotFinite, Trainer, TrainingError, fit, steps_per_epoch
 from .vit import ViT
 
 
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+
 class Run(NamedTuple):
     """A run read back from its folder."""
 
@@ -87,15 +90,16 @@ def resume_run(path: str, device: str = "cpu") -> Run:
 
 
 def load_run(path: str | Path, device: str = "cpu") -> Run:
-    """Read a run from its folder, or from the path of its model.safetensors.
+    """Read a run from its folder, from the path of its model.safetensors, or, for the word "pretrained", the run that
+    comes with minivit.
 
     Raises CheckpointError, in one line, if there is no trained model or a file of the run is damaged.
     """
-    folder = Path(path).parent if Path(path).is_file() else Path(path)
-    model_file = Path(path) if Path(path).is_file() else folder / "model.safetensors"
+    found = PRETRAINED if path == "pretrained" else Path(path)
+    folder = found.parent if found.is_file() else found
+    model_file = found if found.is_file() else folder / "model.safetensors"
     if not model_file.exists():
-        started = (folder / "config.json").exists()
-        advice = f"finish it with minivit train --resume {folder}" if started else "train one with minivit train"
+        advice = go_on(folder) if (folder / "config.json").exists() else "train one with minivit train"
         raise CheckpointError(f"{path}: there is no trained model here; {advice}")
     model = ViT.load(model_file, device)
     return Run(folder, model, read_settings(folder) or {}, read_result(folder))
