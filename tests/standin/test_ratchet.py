@@ -1,0 +1,68 @@
+"""What one training step costs, counted: noise cannot move these numbers, only code can.
+
+They may fall: then lower them here. A rise needs a reason in the commit that makes it.
+"""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from minivit import ViT, ViTConfig
+from minivit.train import TrainConfig, Trainer
+
+pytestmark = pytest.mark.standin
+
+# Of a step on one shard: for every encoder block, and for all the rest together (embedding, head, loss, AdamW).
+PER_BLOCK = {"launch": 139, "alloc": 83, "copy": 0, "float64": 0}
+THE_REST = {"launch": 102, "alloc": 74, "copy": 3, "float64": 0}
+BYTES_PER_FEATURE = 73  # that a block keeps at the peak of a step, for each of D features of each token of a shard
+
+
+def batch(config, count):
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((count, *config.image_shape), dtype=np.float32)
+    return images, rng.integers(0, config.classes, count)
+
+
+def counted(fakecupy, depth):
+    """The counters of the third step of a model of `depth` blocks, on one image, which is one shard."""
+    config = ViTConfig(depth=depth)
+    trainer = Trainer(ViT(config, device="gpu"), TrainConfig(keep_memory=False), total_steps=9)
+    for _ in range(3):
+        fakecupy.stats.clear()
+        trainer.step(*batch(config, 1))
+    return {name: fakecupy.stats[name] for name in PER_BLOCK}
+
+
+def test_operations_of_a_step(fakecupy):
+    two, five = counted(fakecupy, 2), counted(fakecupy, 5)
+    per_block = {name: (five[name] - two[name]) / 3 for name in two}
+    assert per_block == PER_BLOCK
+    assert {name: two[name] - 2 * per_block[name] for name in two} == THE_REST
+
+
+def peak_of_a_step(depth, images):
+    config = ViTConfig(depth=depth)
+    trainer = Trainer(ViT(config), TrainConfig(threads=1, keep_memory=False), total_steps=9)
+    data = batch(config, images)
+    trainer.step(*data)
+    tracemalloc.start()
+    trainer.step(*data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_bytes_that_a_block_keeps():
+    images = 60  # two shards of 30, one after the other
+    config = ViTConfig()
+    kept = (peak_of_a_step(5, images) - peak_of_a_step(2, images)) / 3 / (images // 2 * config.tokens * config.dim)
+    assert 0.8 * BYTES_PER_FEATURE < kept <= BYTES_PER_FEATURE
+
+
+def test_memory_is_bounded_by_a_shard():
+    """Sixteen times the images add their own bytes and little more: activations live as long as their shard."""
+    few, many = peak_of_a_step(2, 100), peak_of_a_step(2, 1600)
+    images = 1500 * 28 * 28 * 4
+    assert many - few < 2 * images
