@@ -24,7 +24,6 @@ from .state import load_state, save_state
 from .train import NotFinite, Trainer, TrainingError, fit, steps_per_epoch
 from .vit import ViT
 
-
 PRETRAINED = Path(__file__).parent / "pretrained"
 
 
