@@ -85,6 +85,10 @@ class _Check(NamedTuple):
         if gradient.shape != x.shape:
             yield Row.failed(tensor, x.shape, f"its gradient has shape {gradient.shape}, the tensor itself {x.shape}")
             return
+        if gradient.dtype != numpy.float64:
+            problem = f"its gradient is {gradient.dtype}, the tensor float64: look for a constant or cast that does it"
+            yield Row.failed(tensor, x.shape, problem)
+            return
         if not numpy.isfinite(gradient).all():
             yield Row.failed(tensor, x.shape, f"its gradient is {first_bad(gradient)}")
             return
@@ -165,8 +169,8 @@ def _checked(inputs: Mapping[str, Any], fixed: Sequence[str], zeros: Sequence[Ze
             raise TypeError(f"{name} is {x.dtype}: give real inputs; the complex step makes its own complex numbers")
         if x.dtype != numpy.float64:
             raise TypeError(
-                f"{name} is {x.dtype}: rounding leaves differences in {x.dtype} with an error of about 1e-3, which hides "
-                "real bugs (minivit gradcheck --plot FILE draws it). Check in float64, and compare float32 with that"
+                f"{name} is {x.dtype}: rounding leaves differences in {x.dtype} with an error of about 1e-3, which "
+                "hides real bugs (minivit gradcheck --plot FILE draws it). Check float64, and compare float32 with it"
             )
         if x.size == 0:
             raise ValueError(f"{name} has shape {x.shape}, with no entries to check")

@@ -56,6 +56,5 @@ def _hint(analytic: numpy.ndarray, numeric: numpy.ndarray, gaps: numpy.ndarray, 
     if angle < -1 + CLEAR**2:
         return f". Every entry is {-ratio:.6g} times what it should be: look for a sign"
     wrong = int((gaps > CLEAR * max(rms(analytic), rms(numeric))).sum())
-    if 0 < wrong < gaps.size:
-        return f". {wrong} of {gaps.size} entries looked at are wrong"
-    return f". The cosine between the two gradients is {angle:.4f}"
+    count = "all" if wrong == gaps.size else f"{wrong} of {gaps.size}"
+    return f". Of the entries looked at, {count} are wrong; the cosine between the two gradients is {angle:.4f}"

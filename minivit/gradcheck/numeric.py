@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy
 
 STEP = 0.1  # the largest step moves a typical entry by this part of a typical entry
-HALVINGS = 12
-CONVERGED = 1e-12  # relative; a better estimate is not looked for
+HALVINGS = 16
+ROUNDING = 2.0**-51  # of a sum of terms, relative to the sum of their sizes
+CONVERGED = 1e-11
 COMPLEX_STEP = 1e-30
 
 
@@ -61,21 +62,24 @@ def differences(probe: Probe, direction: numpy.ndarray, floor: float = 0.0) -> f
     """The derivative along a unit direction by central differences, extrapolated to h = 0.
 
     (1) slope(h) = s + a h² + b h⁴ + ...: from h and h/2, (4·slope(h/2) - slope(h))/3 is free of h², and so on.
-    (2) h is halved again and again; of all estimates, the one that moved least from the two that made it is kept.
-        That chooses the step for this tensor: small enough for the extrapolation, large enough for the rounding.
-    Stops early at a relative change of CONVERGED; `floor` is the size below which the change is not relative.
+    (2) h is halved again and again; of all estimates, the one is kept that moved least from the two that made it,
+        its rounding error added. That chooses the step for this tensor: small enough for (1), large enough to round
+        little.
+    (3) Ends when the error is below CONVERGED, relative to the slope or to `floor`, or when rounding alone would add
+        more than the best estimate's error.
     """
     h = probe.step(direction)
+    rounding = ROUNDING * float(abs(probe.dy * probe.y(probe.x)).sum()) / h
     best, smallest = math.nan, math.inf
     before: list[float] = []
     for halving in range(HALVINGS):
         row = [probe.slope(direction, h / 2**halving)]
         for k, coarse in enumerate(before):
             row.append(row[k] + (row[k] - coarse) / (4 ** (k + 1) - 1))  # (1)
-            change = max(abs(row[-1] - row[k]), abs(row[-1] - coarse))
-            if change < smallest:  # (2) NaN is never smaller
-                best, smallest = row[-1], change
-        if smallest <= CONVERGED * max(abs(best), floor):
+            error = max(abs(row[-1] - row[k]), abs(row[-1] - coarse)) + rounding * 2**halving
+            if error < smallest:  # (2) NaN is never smaller
+                best, smallest = row[-1], error
+        if smallest <= max(CONVERGED * max(abs(best), floor), rounding * 2 ** (halving + 1)):  # (3)
             break
         before = row
     return best
@@ -83,7 +87,7 @@ def differences(probe: Probe, direction: numpy.ndarray, floor: float = 0.0) -> f
 
 def quick_difference(probe: Probe, direction: numpy.ndarray) -> float:
     """The derivative along a unit direction to about ten digits, from four forward passes."""
-    h = probe.step(direction) / 16
+    h = probe.step(direction) / 256
     return (4 * probe.slope(direction, h / 2) - probe.slope(direction, h)) / 3
 
 
@@ -103,18 +107,20 @@ def complex_step(probe: Probe, direction: numpy.ndarray) -> float:
         except (TypeError, numpy.exceptions.ComplexWarning) as error:
             raise NotComplex(f"forward does not take complex numbers ({error}): use method='differences'") from error
     if y.dtype.kind != "c":
-        raise NotComplex(
-            f"forward returned {y.dtype} for complex inputs, the imaginary part was lost: use method='differences'"
-        )
+        raise NotComplex(f"forward lost the imaginary part and returned {y.dtype}: use method='differences'")
     return float((probe.dy * y.imag).sum()) / COMPLEX_STEP
 
 
 def has_kink(probe: Probe, direction: numpy.ndarray, floor: float) -> bool:
-    """Whether y bends at x itself: at steps that shrink 64 times, the slopes left and right stay apart."""
-    h = probe.step(direction)
-    _, wide, narrow = (abs(probe.bend(direction, h / 64**k)) for k in range(3))
-    size = max(abs(probe.slope(direction, h / 64**2)), floor)
-    return narrow > 1e-3 * size and narrow > wide / 2
+    """Whether y bends or jumps at x itself: at a step 64 times smaller, the slopes to the left and to the right are
+    as far apart as before, or the slope is that much larger."""
+    wide = probe.step(direction) / 64
+    narrow = wide / 64
+    rounding = 1e-12 * float(abs(probe.dy * probe.y(probe.x)).sum()) / narrow
+    bend, slope = abs(probe.bend(direction, narrow)), abs(probe.slope(direction, narrow))
+    bends = bend > 1e-3 * max(slope, floor) and bend > abs(probe.bend(direction, wide)) / 2
+    jumps = slope > floor and slope > 32 * abs(probe.slope(direction, wide))
+    return (bends and bend > rounding) or (jumps and slope > rounding)
 
 
 def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> numpy.ndarray:

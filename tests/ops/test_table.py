@@ -95,7 +95,7 @@ def test_formulas_of_float32_in_float64(name, method):
     FLOAT32_CASES[name].check(name, method).raise_if_failed()
 
 
-@pytest.mark.parametrize("method, bound", [("differences", 2e-9), ("complex", 1e-13)])
+@pytest.mark.parametrize("method, bound", [("differences", 2e-10), ("complex", 1e-13)])
 @every_switch
 def test_model_down_to_the_pixels(name, method, bound):
     report = SWITCHES[name].check(name, method)
