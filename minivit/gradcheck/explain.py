@@ -57,4 +57,6 @@ def _hint(analytic: numpy.ndarray, numeric: numpy.ndarray, gaps: numpy.ndarray, 
         return f". Every entry is {-ratio:.6g} times what it should be: look for a sign"
     wrong = int((gaps > CLEAR * max(rms(analytic), rms(numeric))).sum())
     count = "all" if wrong == gaps.size else f"{wrong} of {gaps.size}"
-    return f". Of the entries looked at, {count} are wrong; the cosine between the two gradients is {angle:.4f}"
+    return (
+        f". Of the entries looked at, {count} are wrong, at a cosine of {angle:.4f}: look for a missing or wrong term"
+    )

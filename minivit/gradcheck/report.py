@@ -34,6 +34,13 @@ class Row(NamedTuple):
     passed: bool
     problem: str = ""  # what is wrong, in words; empty if nothing is
 
+    def numbers(self) -> tuple[str, str, str, str]:
+        """analytic, numeric, relative_error and cosine as they are printed."""
+        if math.isnan(self.analytic) and math.isnan(self.numeric):
+            return "-", "-", "-", ""
+        cosine = "" if self.cosine is None else f"{self.cosine:.6f}"
+        return f"{self.analytic:+.9e}", f"{self.numeric:+.9e}", f"{self.relative_error:.1e}", cosine
+
     @classmethod
     def failed(cls, tensor: str, shape: tuple[int, ...], problem: str) -> "Row":
         """A row without numbers."""
@@ -73,11 +80,7 @@ class Report(NamedTuple):
 
     def __str__(self) -> str:
         header = ("tensor", "shape", "analytic", "numeric", "relative error", "cosine")
-        lines = [
-            (row.tensor, str(row.shape), f"{row.analytic:+.9e}", f"{row.numeric:+.9e}", f"{row.relative_error:.1e}",
-             "" if row.cosine is None else f"{row.cosine:.6f}")
-            for row in self.rows
-        ]  # fmt: skip
+        lines = [(row.tensor, str(row.shape), *row.numbers()) for row in self.rows]
         return f"{table(header, lines, left=2)}\n{self.summary()}"
 
     def to_list(self) -> list[dict[str, Any]]:

@@ -26,6 +26,10 @@ def test_a_table_is_aligned_and_ends_with_the_verdict():
     ]
 
 
+def test_a_row_without_numbers_shows_none():
+    assert str(report(BROKEN)).splitlines()[1] == "gamma   (7,)          -        -               -"
+
+
 def test_every_failure_has_a_line_of_its_own():
     both = report(GOOD, BAD, BROKEN)
     start = "linear (central differences, seed 3, bound 1e-08): FAILED: "
