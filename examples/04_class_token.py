@@ -21,7 +21,8 @@ print(
 same_class = labels[:, None] == labels
 np.fill_diagonal(same_class, False)
 other_class = labels[:, None] != labels
-alike = [token @ token.T / token.shape[1] for token in depths]  # (B, B): cosines, since xhat is normalised
+directions = [token / np.linalg.norm(token, axis=1, keepdims=True) for token in depths]
+alike = [d @ d.T for d in directions]  # (B, B): cosines
 within = [cosines[same_class].mean() for cosines in alike]
 between = [cosines[other_class].mean() for cosines in alike]
 for depth, (a, b) in enumerate(zip(within, between)):
@@ -48,8 +49,8 @@ left.set(xlabel="encoder blocks passed", ylabel="similarity of class tokens (cos
 left.legend(loc="lower left")
 left.set_title("one vector for all, until they part")
 centred = depths[-1] - depths[-1].mean(0)
-directions = np.linalg.svd(centred, full_matrices=False)[2][:2]  # the two along which the tokens differ most
-for (across, up), label in zip(centred @ directions.T, labels):
+plane = np.linalg.svd(centred, full_matrices=False)[2][:2]  # the two directions in which the tokens differ most
+for (across, up), label in zip(centred @ plane.T, labels):
     right.text(across, up, label, ha="center", va="center", fontsize=9, color=f"C{label}")
 right.set(xlim=(-8, 8), ylim=(-8, 8), xticks=[], yticks=[], xlabel="first principal direction", ylabel="second")
 right.set_title(f"after {len(cache.blocks)} blocks: what the head reads")

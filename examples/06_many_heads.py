@@ -22,7 +22,7 @@ for number, bits in enumerate(entropy, 1):
         f"block {number}: a class token's weights are spread over about {', '.join(f'{2**b:.1f}' for b in bits)} tokens"
     )
 
-figure = new_figure(9.0 * L / (H + 1.2))
+figure = new_figure(min(8.5, 9.0 * L / (H + 1.2)))
 for number, (row, maps) in enumerate(zip(figure.subplots(L, H), shares), 1):
     for head, (axes, share) in enumerate(zip(row, maps), 1):
         shown = draw_shares(axes, image[0, 0], 100 * share, 100 * shares.max())

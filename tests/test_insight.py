@@ -136,3 +136,13 @@ def test_attend_draws(model, tmp_path):
     assert str(out) in attend(model, pictures(model)[0], out)
     with Image.open(out) as figure:
         assert figure.width >= 700 and len(np.unique(np.asarray(figure))) > 20
+
+
+@pytest.mark.standin
+def test_a_model_on_the_gpu_looks_at_the_same(fakecupy):
+    config = CONFIGS["mean, colour, not square"]
+    cpu, gpu = (ViT(config, dtype="float64", device=device) for device in ("cpu", "gpu"))
+    images = pictures(cpu)
+    for look in (attention_maps, attention_rollout, pixel_gradient):
+        there = look(gpu, images)
+        assert isinstance(there, np.ndarray) and np.allclose(there, look(cpu, images))
