@@ -118,7 +118,7 @@ def _draw(model: ViT, image: numpy.ndarray, answer: int, out: Path) -> None:
     gradient = pixel_gradient(model, image[None], answer)[0].sum(0)  # (C, Sh, Sw) -> (Sh, Sw)
     picture = image.mean(0)
     across = max(3, len(blocks))
-    figure = Figure(figsize=(2.2 * across, 5.0), layout="constrained")
+    figure: Any = Figure(figsize=(2.2 * across, 5.0), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1.15, 1])
     axes = above.subplots(1, 3)
     axes[0].imshow(picture, "gray")
