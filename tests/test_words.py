@@ -171,8 +171,8 @@ def test_paths_that_are_named_exist(path):
     assert not missing, f"{path.name} names {missing}"
 
 
-def test_the_readme_names_what_there_is():
+def test_the_readme_walks_the_whole_tour_in_order():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"examples/(?:figures/)?(\d\d_\w+)\.", readme)) <= {
-        p.stem for p in ROOT.glob("examples/*.py")
-    }
+    scripts = sorted(path.stem for path in ROOT.glob("examples/[0-9]*.py"))
+    assert re.findall(r"examples/(\d\d_\w+)\.py", readme) == scripts
+    assert re.findall(r"!\[.+?\]\(examples/figures/(\w+)\.png\)", readme) == scripts
