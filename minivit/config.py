@@ -141,7 +141,8 @@ class TrainConfig:
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name))
         for name in ("learning_rate", "clip_norm"):
-            _check(0 < getattr(self, name) < math.inf, f"{name} must be positive, not {getattr(self, name)}")
+            value = getattr(self, name)
+            _check(0 < value <= 1e30, f"{name} must be positive and at most 1e30, not {value}")
         for name in ("weight_decay", "augment", "seed", "validation"):
             value = getattr(self, name)
             _check(value is None or 0 <= value < math.inf, f"{name} must be at least 0, not {value}")
