@@ -1,0 +1,403 @@
+"""The command line: what can be asked for, what comes out, and one line for everything that cannot be."""
+
+import dataclasses
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import typing
+
+import numpy as np
+import pytest
+
+import minivit.commands
+from minivit import __version__
+from minivit.cli import main
+from minivit.config import TrainConfig, ViTConfig
+from minivit.data.idx import write_idx
+from minivit.recipes import RECIPES
+from tests.tools import tiny
+
+COMMANDS = ("train", "eval", "predict", "info", "gradcheck", "explain", "walk", "attend", "data")
+COMPUTING = ("train", "eval", "predict", "attend")
+LAST_LINE = re.compile(r"test accuracy \d+\.\d\d % \(\d+ of 20\), \d+ parameters, trained in \d+\.\d s")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny.write_data(tmp_path_factory.mktemp("data") / "digits")
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """The folder of a run."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    arguments = tiny.flags(epochs=60, batch_size=18, learning_rate=0.01, augment=0)
+    assert main(["train", "--data", data, "--out", str(folder), *arguments]) == 0
+    return folder
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run a command that must fail: one line on stderr, which is returned."""
+
+    def run(*arguments, status=2):
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == status
+        errors = capsys.readouterr().err
+        assert errors.startswith("minivit: ") and errors.endswith("\n") and errors.count("\n") == 1, errors
+        return errors
+
+    return run
+
+
+@pytest.fixture
+def settings_of(monkeypatch):
+    """What `minivit train ARGUMENTS` would train with."""
+
+    def parse(*arguments):
+        found = []
+
+        def stop(data, out, model, config, device, overwrite):
+            found.extend((data, out, model, config, device, overwrite))
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(minivit.commands, "start_run", stop)
+        assert main(["train", *arguments]) == 130
+        return found
+
+    return parse
+
+
+# Asking
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0 and f"usage: minivit {command}" in out
+    assert ("--device {cpu,gpu}" in out) == (command in COMPUTING)
+
+
+def test_all_commands_are_listed(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0
+    assert tuple(re.findall(r"^    (\w+)", out, re.MULTILINE)) == COMMANDS
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["learn"], ["train", "--speed", "9"], ["predict", "run"], ["data", "fashion"]]
+)
+def test_what_is_no_command_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2 and "minivit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", [ViTConfig, TrainConfig])
+def test_every_setting_is_a_flag(config, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    words = re.split(r"[\s,]+", capsys.readouterr().out)
+    for field in dataclasses.fields(config):
+        flag = "--" + field.name.replace("_", "-")
+        assert (flag in words) == (field.name not in minivit.commands.FROM_DATA), field.name
+
+
+def test_a_flag_sets_its_field_and_no_other(settings_of):
+    values = {int: 3, float: 0.25, bool: False}
+    for config, place in ((ViTConfig, 2), (TrainConfig, 3)):
+        for field in dataclasses.fields(config):
+            if field.name in minivit.commands.FROM_DATA:
+                continue
+            hint = typing.get_type_hints(config)[field.name]
+            kind = next((one for one in typing.get_args(hint) if one in values), hint)
+            value = values.get(kind, field.metadata["choices"] and field.metadata["choices"][-1])
+            flag = field.name.replace("_", "-")
+            found = settings_of(*([f"--no-{flag}"] if kind is bool else [f"--{flag}", str(value)]))
+            given = found[2], dataclasses.asdict(found[3])
+            assert given[place - 2][field.name] == value, field.name
+            others = {**dataclasses.asdict(TrainConfig()), **({field.name: value} if place == 3 else {})}
+            assert given == ({field.name: value} if place == 2 else {}, others)
+
+
+def test_a_recipe_is_overridden_by_flags(settings_of):
+    data, out, model, config, device, overwrite = settings_of("--recipe", "best", "--dim", "32", "--epochs", "3")
+    assert (data, out, device, overwrite) == ("mnist5k", None, "cpu", False)
+    assert model == {**RECIPES["best"].model, "dim": 32}
+    assert config == TrainConfig(**{**RECIPES["best"].train, "epochs": 3})
+
+
+def test_python_m_minivit_is_the_command():
+    status, out, _ = tiny.minivit("--version")
+    assert (status, out) == (0, f"minivit {__version__}\n")
+
+
+# Training
+
+
+def test_without_a_terminal_a_line_is_printed_for_every_epoch(data, tmp_path, capsys):
+    arguments = tiny.flags(epochs=3, batch_size=18, log_every=1)
+    assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *arguments]) == 0
+    out, errors = capsys.readouterr()
+    lines = out.splitlines()
+    assert errors == ""
+    assert re.fullmatch(
+        r"run .*run: \d+ parameters, 3 epochs of 54 images \(6 more for validation\), \d+ threads", lines[0]
+    )
+    line = (
+        r"epoch (\d)/3: loss \d\.\d+ accuracy [\d.]+ %, valid loss \d\.\d+ accuracy [\d.]+ %, \d+ images/s, \d+ s left"
+    )
+    assert [re.fullmatch(line, text).group(1) for text in lines[1:4]] == ["1", "2", "3"]
+    assert lines[4] == "" and "next:" in lines[5]
+    assert [text.split()[:2] for text in lines[6:9]] == [["minivit", name] for name in ("eval", "predict", "info")]
+    assert LAST_LINE.fullmatch(lines[9]) and len(lines) == 10
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 9
+
+
+def test_the_last_line_is_the_result(trained, capsys):
+    assert main(["train", "--resume", str(trained)]) == 0
+    result = json.loads((trained / "result.json").read_text())
+    out = capsys.readouterr().out
+    assert out.startswith(f"run {trained} has ended already\n")
+    assert out.splitlines()[-1] == (
+        f"test accuracy {100 * result['test_accuracy']:.2f} % ({result['test_correct']} of 20), "
+        f"{result['parameters']} parameters, trained in {result['train_seconds']:.1f} s"
+    )
+
+
+def test_a_name_with_spaces_can_be_pasted(data, tmp_path, capsys):
+    assert main(["train", "--data", data, "--out", str(tmp_path / "a b"), *tiny.flags(epochs=1)]) == 0
+    assert f"  minivit eval '{tmp_path / 'a b'}' " in capsys.readouterr().out
+
+
+WEIRD = {
+    ("--epochs", "0"): "epochs must be at least 1, not 0",
+    ("--epochs", "-3"): "epochs must be at least 1, not -3",
+    ("--batch-size", "0"): "batch_size must be at least 1, not 0",
+    ("--threads", "0"): "threads must be at least 1, not 0",
+    ("--save-every", "0"): "save_every must be at least 1, not 0",
+    ("--log-every", "-1"): "log_every must be at least 1, not -1",
+    ("--learning-rate", "0"): "learning_rate must be positive",
+    ("--learning-rate", "-1"): "learning_rate must be positive",
+    ("--learning-rate", "nan"): "learning_rate must be positive",
+    ("--learning-rate", "inf"): "learning_rate must be positive",
+    ("--clip-norm", "nan"): "clip_norm must be positive",
+    ("--clip-norm", "1e300"): "clip_norm must be positive",
+    ("--weight-decay", "-1"): "weight_decay must be at least 0, not -1.0",
+    ("--weight-decay", "nan"): "weight_decay must be at least 0, not nan",
+    ("--warmup", "1.5"): r"warmup must lie in [0, 1), not 1.5",
+    ("--label-smoothing", "1"): r"label_smoothing must lie in [0, 1), not 1.0",
+    ("--beta2", "1"): r"beta2 must lie in [0, 1), not 1.0",
+    ("--ema", "nan"): r"ema must lie in [0, 1), not nan",
+    ("--augment", "-1"): "augment must be at least 0, not -1.0",
+    ("--augment", "1e300"): "strength 1e+300, expected 0 to 8",
+    ("--seed", "-1"): "seed must be at least 0, not -1",
+    ("--validation", "-1"): "validation must be at least 0, not -1",
+    ("--validation", "60"): "a validation split of 60 images of 60: expected 0 to 59",
+    ("--dropout", "1"): r"dropout is a probability and must lie in [0, 1), not 1.0",
+    ("--drop-path", "nan"): r"drop_path is a probability and must lie in [0, 1), not nan",
+    ("--norm-eps", "0"): "norm_eps must be positive, not 0.0",
+    ("--patch-size", "3"): "patch_size 3 does not divide image_size 8: choose a patch size",
+    ("--patch-size", "0"): "patch_size must be at least 1, not 0",
+    ("--heads", "3"): "heads 3 must divide dim 8",
+    ("--depth", "0"): "depth must be at least 1, not 0",
+    ("--dim", "100000000"): "not enough memory",
+}
+
+
+@pytest.mark.parametrize("flag", WEIRD, ids=" ".join)
+def test_weird_settings_are_refused_in_one_line(flag, data, tmp_path, refused):
+    assert WEIRD[flag] in refused("train", "--data", data, "--out", tmp_path / "run", *tiny.flags(epochs=1), *flag)
+
+
+@pytest.mark.parametrize("flag", [("--batch-size", "9" * 20), ("--threads", "100000"), ("--seed", "9" * 30)], ids=str)
+def test_large_settings_are_fine(flag, data, tmp_path):
+    assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=1), *flag]) == 0
+
+
+def test_what_would_be_ignored_beside_resume_is_refused(trained, data, refused):
+    for more in (["--data", data], ["--out", "x"], ["--overwrite"], ["--threads", "2"], ["--recipe", "quick"]):
+        assert "give no others beside it" in refused("train", "--resume", trained, *more)
+    assert "give no others beside it" in refused("train", "--resume", trained, "--overfit-batch")
+
+
+def test_bad_input_is_refused_in_one_line(trained, data, tmp_path, refused):
+    assert "no data called" in refused("train", "--data", tmp_path / "nothing")
+    assert "no file train-images-idx3-ubyte" in refused("train", "--data", tmp_path)
+    assert "holds a run already" in refused("train", "--data", data, "--out", trained, *tiny.flags())
+    assert "no config.json" in refused("train", "--resume", tmp_path)
+    assert "no trained model" in refused("eval", tmp_path / "nothing")
+    assert "not a whole safetensors file" in refused("info", __file__)
+    assert "threads must be at least 1" in refused("eval", trained, "--threads", "0")
+    assert "Not a directory" in refused("train", "--data", data, "--out", f"{__file__}/run", *tiny.flags(epochs=1))
+    colour = tiny.write_data(tmp_path / "colour", shape=(3, 8, 8))
+    assert "do not fit this model: expected (batch, 1, 8, 8)" in refused("eval", trained, "--data", colour)
+    more = tiny.write_data(tmp_path / "more", classes=5)
+    assert "labels must lie in 0..2 (3 classes), but run from 0 to 4" in refused("eval", trained, "--data", more)
+
+
+def test_a_loss_that_is_not_finite_fails(data, tmp_path, refused):
+    arguments = tiny.flags(epochs=9, learning_rate=1e29)
+    line = refused("train", "--data", data, "--out", tmp_path / "run", *arguments, status=1)
+    assert "is not finite" in line or "made the first of them" in line
+    assert "start again with a lower --learning-rate" in line
+
+
+def test_the_sanity_check(data, tmp_path, monkeypatch, capsys, refused):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "--overfit-batch", "--data", data, *tiny.flags(dim=32, mlp_dim=32, learning_rate=0.01)]
+    assert main(arguments) == 0
+    assert "60 images learned by heart in" in capsys.readouterr().out.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("minivit.diagnose.OVERFIT_STEPS", 2)
+    assert "Look at: the learning rate" in refused(*arguments, status=1)
+
+
+# With a trained model
+
+
+def test_eval(trained, data, capsys):
+    assert main(["eval", str(trained)]) == 0
+    out, errors = capsys.readouterr()
+    lines, result = out.splitlines(), json.loads((trained / "result.json").read_text())
+    assert errors == ""
+    assert lines[0].startswith("class  images  recall  precision") and lines[5].startswith("true \\ predicted")
+    correct = result["test_correct"]
+    assert lines[-1] == (
+        f"{data} test: accuracy {100 * correct / 20:.2f} % ({correct} of 20), loss {result['test_loss']:.4f}"
+    )
+    assert sum(int(lines[6 + k].split()[1 + k].replace(".", "0")) for k in range(3)) == correct
+
+
+@pytest.mark.parametrize("part, images, seen", [("test", 20, 0), ("valid", 6, 0), ("train", 54, 54)])
+def test_eval_warns_of_images_that_were_trained_on(part, images, seen, trained, data, capsys):
+    assert main(["eval", str(trained), "--split", part]) == 0
+    out, errors = capsys.readouterr()
+    assert f" {part}: accuracy " in out and f"of {images})" in out
+    warning = f"warning: {seen} of these {images} images were in the run's training set\n"
+    assert errors == (warning if seen else "")
+
+
+def test_eval_warns_of_other_data_that_overlap(trained, data, tmp_path, capsys):
+    other = tiny.write_data(tmp_path / "other", 30, 10)
+    images, labels = tiny.images(60)
+    write_idx(
+        tmp_path / "other" / "t10k-images-idx3-ubyte", np.concatenate([images[:7, 0], tiny.images(9, seed=5)[0][:, 0]])
+    )
+    write_idx(tmp_path / "other" / "t10k-labels-idx1-ubyte", np.concatenate([labels[:7], labels[:9]]).astype("uint8"))
+    assert main(["eval", str(trained), "--data", other]) == 0
+    warning = re.fullmatch(r"warning: (\d) of these 16 images were in .*\n", capsys.readouterr().err)
+    assert 1 <= int(warning.group(1)) <= 7  # but for those that the run held out
+
+
+def test_eval_says_that_it_cannot_compare(trained, data, tmp_path, capsys):
+    shutil.copy(trained / "model.safetensors", tmp_path / "model.safetensors")
+    assert main(["eval", str(tmp_path), "--data", data]) == 0
+    assert capsys.readouterr().err == "warning: the run's training data are not here to compare with these\n"
+
+
+def test_eval_without_validation_images(data, tmp_path, refused):
+    arguments = tiny.flags(epochs=1, validation=0)
+    assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *arguments]) == 0
+    assert "held no images out for validation: choose another --split" in refused(
+        "eval", tmp_path / "run", "--split", "valid"
+    )
+
+
+def test_predict(trained, tmp_path, capsys, refused):
+    image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
+    pixels = np.full((40, 30), 255, "uint8")
+    pixels[10:30, 12:18] = 20
+    names = [str(tmp_path / name) for name in ("one.png", "two dü.jpg")]
+    for name in names:
+        image.fromarray(pixels).save(name)
+    assert main(["predict", str(trained), *names]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, line in zip(names, lines, strict=True):
+        guesses = re.fullmatch(re.escape(name) + r": (\d) \((.+) %\), then (\d) \((.+) %\) and (\d) \((.+) %\)", line)
+        assert {guesses.group(k) for k in (1, 3, 5)} == {"0", "1", "2"}
+        chances = [float(guesses.group(k)) for k in (2, 4, 6)]
+        assert chances == sorted(chances, reverse=True) and sum(chances) == pytest.approx(100, abs=0.2)
+    assert "cannot read" in refused("predict", trained, tmp_path / "missing.png")
+    assert "cannot read" in refused("predict", trained, __file__)
+    image.new("RGB", (30, 30), "white").save(names[0])
+    assert "no digit" in refused("predict", trained, names[0])
+
+
+def test_info(trained, capsys):
+    assert main(["info", str(trained / "model.safetensors")]) == 0
+    out = capsys.readouterr().out
+    numbers = [int(line.split()[-1].replace(",", "")) for line in out.splitlines() if re.match(r"[\w.]+ +\(\d", line)]
+    total = json.loads((trained / "result.json").read_text())["parameters"]
+    assert len(numbers) == 32 and sum(numbers) == total
+    assert re.search(r"^blocks\.1\.attn\.qkv\.weight +\(8, 24\) +192$", out, re.MULTILINE)
+    assert re.search(rf"^total +{total:,} +\({4 * total:,} bytes, float32\)$", out, re.MULTILINE)
+    assert re.search(r"^patch_size +4$", out, re.MULTILINE) and "seed 0: test accuracy" in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", COMPUTING)
+def test_a_gpu_needs_cupy(command, trained, data, tmp_path, refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # import cupy fails
+    run = {
+        "train": ["--data", data, "--out", tmp_path / "run", *tiny.flags()],
+        "eval": [trained],
+        "predict": [trained, "digit.png"],
+        "attend": [trained, "digit.png"],
+    }
+    line = refused(command, "--device", "gpu", *run[command])
+    assert "needs CuPy" in line and "cupy-cuda12x" in line and "cupy-cuda13x[ctk]" in line
+    assert not (tmp_path / "run").exists()
+
+
+# Ends
+
+
+def test_signals_are_put_back(trained, monkeypatch):
+    def react(*arguments):
+        raise AssertionError
+
+    before = [signal.signal(number, react) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        assert main(["info", str(trained)]) == 0
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == [react, react]
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGTERM to catch")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["eval", "train"])
+def test_a_signal_ends_any_command_in_one_line(command, number, trained, data, tmp_path, refused, monkeypatch):
+    """Before there is a run."""
+    monkeypatch.setattr(
+        f"minivit.{'run' if command == 'train' else 'commands'}.load", lambda *a: signal.raise_signal(number)
+    )
+    arguments = [trained] if command == "eval" else ["--data", data, "--out", tmp_path / "run"]
+    assert refused(command, *arguments, status=130) == "minivit: interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end in another way on Windows")
+def test_output_that_nobody_reads(data, tmp_path):
+    command = ["train", "--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=100000, batch_size=18)]
+    with tiny.start(*command) as process:
+        assert process.stdout.readline().startswith("run ")
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(60) == 130
+    assert errors.startswith("minivit: stopped, since nobody reads what it prints; all is kept, go on with: ")
+    assert errors.count("\n") == 1 and (tmp_path / "run" / "state.safetensors").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end in another way on Windows")
+def test_a_list_of_which_only_the_top_is_read():
+    with tiny.start("explain", stdout=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(60)) == ("", 0)
