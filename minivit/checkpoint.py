@@ -79,7 +79,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, numpy.ndarray], dict[str, 
         digest = content.pop("sha256")
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
-    except (KeyError, ValueError, AttributeError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         raise CheckpointError(f"{path}: a safetensors file, but not one that minivit wrote") from None
     if digest != _digest(arrays, content):
         raise CheckpointError(f"{path}: damaged, its contents do not match their checksum; use another copy")

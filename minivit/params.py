@@ -26,7 +26,8 @@ class Params(Mapping[str, Array]):
         self.shapes = dict(shapes)
         size = sum(map(math.prod, self.shapes.values()))
         if flat.shape != (size,) or not flat.flags.c_contiguous:
-            raise ValueError(f"these parameters need one contiguous vector of shape ({size},), not {flat.shape}")
+            gaps = "" if flat.flags.c_contiguous else " with gaps"
+            raise ValueError(f"these parameters need one vector of shape ({size},) without gaps, not {flat.shape}{gaps}")
         self.flat = flat
         self._views: dict[str, Array] = {}
         start = 0

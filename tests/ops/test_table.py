@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minivit.gradcheck import CASES, FLOAT32_CASES, SWITCHES, TINY, Case, Sizes
+from minivit.gradcheck import CASES, FLOAT32_CASES, SWITCHES, TINY, Case, Sizes, Switch
 from minivit.gradcheck.contract import arrays_in, flatten
+from minivit.masks import draw_masks
+from minivit.model import vit_backward, vit_forward
+from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
+from minivit.randomness import DROPOUT, generator
 
 SEEDS = (0, 1)
 FLOAT32_BOUND = 5e-6  # of a float32 tensor, relative to its largest entry
@@ -231,10 +235,34 @@ def test_float32_in_float32_out(name):
 def test_float32_agrees_with_float64(name, seed):
     case = CASES[name]
     inputs = float32(case.inputs(seed))  # numbers that both can hold
-    y, expected = run(case, convert(inputs, lambda x: x.astype(np.float64)))
-    dy = float32(upstream(y))
-    _, expected = run(case, convert(inputs, lambda x: x.astype(np.float64)), dy.astype(np.float64))
-    y32, found = run(case, inputs, dy)
+    y32, cache = case.forward(**inputs)
+    dy = upstream(y32)
+    found = gradients(case, inputs, dy, cache)
+    y, expected = run(case, convert(inputs, lambda x: x.astype(np.float64)), dy.astype(np.float64))
     assert_close("y", y32, y, FLOAT32_BOUND)
     for tensor in expected:
         assert_close(tensor, found[tensor], expected[tensor], FLOAT32_BOUND)
+
+
+@every_switch
+def test_float32_model_agrees_with_float64(name):
+    """Logits, loss, the gradient of every parameter and of the pixels."""
+    switch = SWITCHES[name]
+    found, expected = (loss_and_gradients(switch, dtype) for dtype in ("float32", "float64"))
+    for tensor in expected:
+        assert found[tensor].dtype == np.float32, tensor
+        assert_close(tensor, found[tensor], expected[tensor], FLOAT32_BOUND)
+
+
+def loss_and_gradients(switch: Switch, dtype: str) -> dict[str, np.ndarray]:
+    """Everything that one pass down and up computes, from numbers that float32 can hold."""
+    params = switch.model(dtype="float32").params.astype(dtype)
+    images, labels = switch.batch()
+    images = images.astype("float32").astype(dtype)
+    if switch.soft_labels:
+        labels = labels.astype("float32").astype(dtype)
+    masks = draw_masks(switch.config, len(images), generator(0, DROPOUT), dtype)
+    logits, cache = vit_forward(params, images, switch.config, masks)
+    loss, loss_cache = cross_entropy_forward(logits, labels, switch.label_smoothing)
+    grads, dimages = vit_backward(cross_entropy_backward(1.0, loss_cache), cache)
+    return {"logits": logits, "loss": np.asarray(loss), "images": dimages, **grads}
