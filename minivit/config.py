@@ -142,7 +142,8 @@ class TrainConfig:
                 _check_count(name, getattr(self, name))
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
-            _check(0 < value <= 1e30, f"{name} must be positive and at most 1e30, not {value}")
+            _check(0 < value < math.inf, f"{name} must be positive, not {value}")
+            _check(value <= 1e30, f"{name} {value} is too much for float32: choose at most 1e30")
         for name in ("weight_decay", "augment", "seed", "validation"):
             value = getattr(self, name)
             _check(value is None or 0 <= value < math.inf, f"{name} must be at least 0, not {value}")

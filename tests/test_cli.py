@@ -189,7 +189,7 @@ WEIRD = {
     ("--learning-rate", "nan"): "learning_rate must be positive",
     ("--learning-rate", "inf"): "learning_rate must be positive",
     ("--clip-norm", "nan"): "clip_norm must be positive",
-    ("--clip-norm", "1e300"): "clip_norm must be positive",
+    ("--clip-norm", "1e300"): "clip_norm 1e+300 is too much for float32: choose at most 1e30",
     ("--weight-decay", "-1"): "weight_decay must be at least 0, not -1.0",
     ("--weight-decay", "nan"): "weight_decay must be at least 0, not nan",
     ("--warmup", "1.5"): r"warmup must lie in [0, 1), not 1.5",
