@@ -67,7 +67,7 @@ REFUSED = {
     "too large": (np.array([0, 4]), r"but run from 0 to 4"),
     "not whole": (np.array([0.0, 1.0]), "class numbers must be integers, not float64"),
     "a negative probability": (np.array([[1.5, -0.5, 0, 0], [0, 0, 0, 1]]), "at least 0 and sum to 1"),
-    "a sum of 1.002": (np.array([[0.5, 0.502, 0, 0], [0, 0, 0, 1]]), "at least 0 and sum to 1"),
+    "a sum of 1.001005": (np.array([[0.5, 0.501005, 0, 0], [0, 0, 0, 1]]), "at least 0 and sum to 1"),
     "NaN": (np.array([[np.nan, 0, 0, 0], [0, 0, 0, 1.0]]), "at least 0 and sum to 1"),
 }
 
