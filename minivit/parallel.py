@@ -5,7 +5,7 @@ depends on the model and the batch only, never on the number of threads, so the 
 for any number of them. NumPy lets other threads run while it computes; each uses one BLAS thread.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -38,10 +38,14 @@ class Workers:
         self._executor = ThreadPoolExecutor(threads, "minivit") if threads > 1 else None
         self._blas = ThreadpoolController()
 
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """The results of function(item), in order; BLAS gets its threads back at the end, and after an exception."""
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        """The results of function(item), in order; BLAS gets its threads back at the end, and after an exception.
+        A single item is computed in the calling thread."""
         with self._blas.limit(limits=1, user_api="blas"):
-            yield from self._executor.map(function, items) if self._executor else map(function, items)
+            if self._executor is None or len(items) == 1:
+                yield from map(function, items)
+            else:
+                yield from self._executor.map(function, items)
 
 
 class BatchResult(NamedTuple):
@@ -90,7 +94,7 @@ def loss_and_grads(
         correct = (logits.argmax(-1) == loss_cache.targets.argmax(-1)).sum()
         return BatchResult(loss * weight, correct, grads)
 
-    results = workers.map(compute, enumerate(shards(len(images), config)))
+    results = workers.map(compute, list(enumerate(shards(len(images), config))))
     loss, correct, grads = next(results)
     for result in results:
         loss, correct = loss + result.loss, correct + result.correct
