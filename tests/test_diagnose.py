@@ -1,0 +1,114 @@
+"""When training goes wrong: which operation made the first NaN, and can the model learn at all?"""
+
+import sys
+
+import numpy as np
+import pytest
+
+import minivit.model
+import minivit.ops
+from minivit.config import TrainConfig
+from minivit.data import DataError
+from minivit.diagnose import first_not_finite, overfit
+from minivit.inputs import prepare
+from minivit.train import Trainer, TrainingError
+from minivit.vit import ViT
+from tests.tools import tiny
+
+
+def trainer(**settings):
+    return Trainer(ViT(tiny.config(**settings)), TrainConfig(threads=1, keep_memory=False))
+
+
+def first(one):
+    images, labels = tiny.images(6)
+    return first_not_finite(one, prepare(images, one.model.config, "float32"), labels)
+
+
+HUGE = {  # a parameter, and where the arithmetic with it overflows first
+    "patch_embed.proj.weight": "linear_forward in patch_embed_forward made the first of them",
+    "blocks.0.attn.qkv.weight": "linear_forward in attention_forward in block_forward of block 0 made",
+    "blocks.1.attn.proj.weight": "linear_forward in attention_forward in block_forward of block 1 made",
+    "blocks.0.norm2.weight": "layernorm_forward in block_forward of block 0 made",
+    "blocks.1.mlp.fc1.weight": "linear_forward in mlp_forward in block_forward of block 1 made",
+    "norm.weight": "layernorm_forward made",
+    "head.weight": "linear_forward made",
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_the_first_operation_of_a_forward_pass_is_named(name):
+    one = trainer()
+    one.model.params[name] = np.full_like(one.model.params[name], 3.4e38)
+    before = one.model.params.flat.copy()
+    assert first(one).startswith(HUGE[name])
+    np.testing.assert_array_equal(one.model.params.flat, before)
+    assert one.state.step == 0
+
+
+BACKWARD = {  # a module, the pair in it whose backward pass fails, and in which block of two that is seen first
+    "gelu": ("mlp", "gelu_backward in mlp_backward in block_backward of block 1 made"),
+    "softmax": (
+        "attention",
+        "softmax_backward in dot_product_backward in attention_backward in block_backward of block 1",
+    ),
+    "layernorm": ("block", "layernorm_backward in block_backward of block 1 made"),
+    "patch_embed": (None, "patch_embed_backward made"),
+}
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_the_first_operation_of_a_backward_pass_is_named(name, monkeypatch):
+    module, message = BACKWARD[name]
+    module = sys.modules[f"minivit.ops.{module}"] if module else minivit.model
+    backward = getattr(module, f"{name}_backward")
+
+    def spoilt(*arguments):
+        result = backward(*arguments)
+        return (result[0] * np.nan, *result[1:]) if isinstance(result, tuple) else result * np.nan
+
+    spoilt.__code__ = spoilt.__code__.replace(co_name=f"{name}_backward")
+    monkeypatch.setattr(module, f"{name}_backward", spoilt)
+    assert first(trainer()).startswith(message)
+
+
+def test_a_parameter_that_is_not_finite_is_named():
+    one = trainer()
+    one.model.params["blocks.1.norm1.bias"][3] = np.inf
+    assert first(one) == "the parameter blocks.1.norm1.bias itself is not finite"
+
+
+def test_a_step_that_goes_well_when_it_is_repeated():
+    watch = sys.getprofile()
+    assert first(trainer()) == "repeating the step gave finite numbers"
+    assert sys.getprofile() is watch
+
+
+SETTINGS = {**tiny.MODEL, "dim": 32, "mlp_dim": 32, **tiny.DROPOUTS}
+FAST = {"learning_rate": 0.01, "threads": 1, "label_smoothing": 0.3, "weight_decay": 0.5}
+
+
+def test_a_sound_model_learns_a_batch_by_heart(tmp_path, capsys):
+    overfit(tiny.write_data(tmp_path, 100), SETTINGS, FAST)
+    *steps, end = capsys.readouterr().out.splitlines()
+    assert steps[0].startswith("step 1: loss 1.") and steps[1].startswith("step 2: loss")
+    assert float(steps[-1].split()[-1]) < 1e-3
+    assert end.startswith("64 images learned by heart in ") and "the model, its gradients and the data work" in end
+
+
+def test_labels_that_contradict_each_other_cannot_be_learned(tmp_path, monkeypatch):
+    monkeypatch.setattr("minivit.diagnose.OVERFIT_STEPS", 40)
+    data = tiny.write_data(tmp_path)
+    images = np.zeros((60, 8, 8), "uint8")
+    minivit.data.idx.write_idx(tmp_path / "train-images-idx3-ubyte", images)
+    with pytest.raises(
+        TrainingError, match="60 images should be learned .* after 40 steps. Look at: the learning rate"
+    ):
+        overfit(data, SETTINGS, FAST)
+
+
+def test_what_cannot_be_learned_from_is_refused(tmp_path):
+    with pytest.raises(DataError):
+        overfit(str(tmp_path), SETTINGS, FAST)
+    with pytest.raises(ValueError, match="heads 5 must divide dim 32"):
+        overfit(tiny.write_data(tmp_path), {**SETTINGS, "heads": 5}, FAST)

@@ -1,0 +1,83 @@
+"""Evaluation: accuracy, loss, and which classes are taken for which."""
+
+import numpy as np
+import pytest
+
+from minivit.data import Split
+from minivit.evaluate import Evaluation, class_table, confusion_table, evaluate
+from minivit.parallel import Workers
+from minivit.vit import ViT
+from tests.tools import tiny
+
+CONFUSION = np.array(
+    [[3, 0, 2, 0], [0, 12, 0, 0], [1, 1, 2, 0], [0, 0, 0, 0]]
+)  # no image of class 3, none taken for it
+RESULT = Evaluation(0.5, 17, 21, CONFUSION)
+
+
+def model(**settings):
+    one = ViT(tiny.config(**settings))
+    one.params["head.weight"] = one.params["head.weight"] * 40  # otherwise it guesses one class
+    return one
+
+
+def test_evaluation_counts_what_the_model_predicts():
+    one, split = model(), Split(*tiny.images(50))
+    result, chances = evaluate(one, split, Workers()), one.predict(split.images)
+    guesses = chances.argmax(-1)
+    assert (result.correct, result.total) == ((guesses == split.labels).sum(), 50)
+    assert result.accuracy == result.correct / 50
+    assert result.loss == pytest.approx(-np.log(chances[range(50), split.labels].astype("float64")).mean(), rel=1e-5)
+    expected = np.zeros((3, 3), int)
+    for label, guess in zip(split.labels, guesses):
+        expected[label, guess] += 1
+    np.testing.assert_array_equal(result.confusion, expected)
+    assert len(set(guesses)) > 1, "the test needs a model that does not always say the same"
+
+
+def test_dropouts_are_off():
+    split = Split(*tiny.images(20))
+    with_dropouts, without = model(**tiny.DROPOUTS), model()
+    assert evaluate(with_dropouts, split, Workers()).loss == evaluate(without, split, Workers()).loss
+
+
+def test_any_number_of_threads_and_images(monkeypatch):
+    monkeypatch.setattr("minivit.parallel.TOKENS_PER_SHARD", 10)
+    one = model()
+    for count in (1, 2, 31):
+        split = Split(*tiny.images(count))
+        results = [evaluate(one, split, Workers(threads)) for threads in (1, 2, 8)]
+        assert {(result.loss, result.correct, result.total) for result in results} == {results[0][:3]}
+        assert results[0].confusion.sum() == count
+
+
+def test_classes_that_no_image_has():
+    result = evaluate(model(), Split(*tiny.images(1)), Workers())
+    assert result.confusion.shape == (3, 3) and result.confusion[1:].sum() == 0
+
+
+def test_the_table_of_classes():
+    assert class_table(RESULT).splitlines() == [
+        "class  images  recall  precision  most often taken for",
+        "    0       5   60.0 %     75.0 %  2 (2 times)",
+        "    1      12  100.0 %     92.3 %  -",
+        "    2       4   50.0 %     50.0 %  0 (1 times)",
+        "    3       0        -          -  -",
+    ]
+
+
+def test_the_confusion_matrix():
+    assert confusion_table(RESULT).splitlines() == [
+        "true \\ predicted  0  1  2  3",
+        "               0  3  .  2  .",
+        "               1  . 12  .  .",
+        "               2  1  1  2  .",
+        "               3  .  .  .  .",
+    ]
+
+
+def test_a_perfect_result():
+    assert class_table(Evaluation(0.0, 5, 5, np.diag([2, 3]))).splitlines()[1:] == [
+        "    0       2  100.0 %    100.0 %  -",
+        "    1       3  100.0 %    100.0 %  -",
+    ]

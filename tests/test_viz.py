@@ -1,0 +1,73 @@
+"""Pictures of a run."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from minivit.checkpoint import CheckpointError
+from minivit.viz import save_curves
+
+LINE = {"step": 3, "loss": 0.7, "accuracy": 0.8, "valid_loss": 0.6, "valid_accuracy": 0.9}
+
+
+def curves(folder, *changes):
+    """Save the curves of a run with a report for each of these changes of LINE; the picture, (height, width, 4)."""
+    lines = [json.dumps({**LINE, "step": 3 * i, **change}) + "\n" for i, change in enumerate(changes, 1)]
+    (folder / "metrics.jsonl").write_text("".join(lines))
+    assert save_curves(folder)
+    image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
+    with image.open(folder / "curves.png") as file:
+        return np.asarray(file.convert("RGB"), int)
+
+
+def shows(picture, colour):
+    """Whether there is a patch of about this colour, 0xRRGGBB."""
+    wanted = [colour >> 16, colour >> 8 & 255, colour & 255]
+    return (abs(picture - wanted).max(-1) < 8).sum() > 50
+
+
+@pytest.fixture(autouse=True)
+def needs_matplotlib():
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+
+
+def test_training_and_validation_are_drawn(tmp_path):
+    picture = curves(tmp_path, {}, {"accuracy": 0.9}, {"loss": 0.3})
+    assert picture.shape == (432, 1080, 3)
+    assert shows(picture, 0x0072B2) and shows(picture, 0xD55E00)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["curves.png", "metrics.jsonl"]
+
+
+def test_a_run_without_validation(tmp_path):
+    picture = curves(tmp_path, *[{"valid_loss": None, "valid_accuracy": None}] * 3)
+    assert shows(picture, 0x0072B2) and not shows(picture, 0xD55E00)
+
+
+def test_reports_between_the_epochs(tmp_path):
+    assert shows(curves(tmp_path, {"valid_loss": None, "valid_accuracy": None}, {}), 0xD55E00)
+
+
+def test_a_run_without_errors_and_a_single_report(tmp_path):
+    perfect = {"accuracy": 1.0, "valid_accuracy": 1.0}
+    assert shows(curves(tmp_path, perfect, perfect), 0x0072B2)
+    assert shows(curves(tmp_path, perfect), 0x0072B2)
+    assert shows(curves(tmp_path, {"accuracy": 1.0}), 0x0072B2)
+    assert shows(curves(tmp_path, {"valid_accuracy": 1.0}, {}), 0xD55E00)
+
+
+def test_many_reports(tmp_path):
+    assert shows(curves(tmp_path, *[{"loss": 1 / i} for i in range(1, 200)]), 0x0072B2)
+
+
+def test_damaged_reports_are_refused(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"st')
+    with pytest.raises(CheckpointError, match="metrics.jsonl: damaged"):
+        save_curves(tmp_path)
+
+
+def test_without_matplotlib_nothing_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # importing it fails
+    assert save_curves(tmp_path) is False
+    assert list(tmp_path.iterdir()) == []
