@@ -8,8 +8,6 @@ ask for every *output* pixel where it came from, so that none stays unpainted; t
 p falls between four pixels, which are mixed bilinearly by their distances. Outside the image everything is black.
 """
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
@@ -30,7 +28,9 @@ def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float
     if images.ndim != 4:
         raise ValueError(f"images of axes {images.shape}, expected (n, C, Sh, Sw); add the missing axes")
     if not 0 <= strength <= 8:
-        raise ValueError(f"strength {strength}, expected 0 to 8 (1 is usual; beyond 8 an image would shrink to nothing)")
+        raise ValueError(
+            f"strength {strength}, expected 0 to 8 (1 is usual; beyond 8 an image would shrink to nothing)"
+        )
     n, C, Sh, Sw = images.shape
     ranges = np.array([TURN, SCALE, SLANT, SHIFT * Sw / 2, SHIFT * Sh / 2]) * strength
     draws = (rng.uniform(-1, 1, (n, 5)) * ranges)[..., np.newaxis, np.newaxis]  # (n, 5, 1, 1)
@@ -43,7 +43,7 @@ def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float
 
 
 def _sources(draws: npt.NDArray, Sh: int, Sw: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """The inverse map: column and row, counted from the first pixel, that every output pixel comes from, (n, Sh, Sw)."""
+    """The inverse map: the column and the row that every output pixel comes from, (n, Sh, Sw), counted from 0."""
     turn, scale, slant, right, down = draws.swapaxes(0, 1)  # (n, 1, 1) each
     cos, sin = np.cos(turn) / (1 + scale), np.sin(turn) / (1 + scale)
     x = np.arange(Sw) - (Sw - 1) / 2 - right  # (n, 1, Sw): the x of p' - t
@@ -58,7 +58,7 @@ def _sum(along: npt.NDArray, down: npt.NDArray) -> npt.NDArray[np.float32]:
 
 
 def _sample(images: npt.NDArray, column: npt.NDArray, row: npt.NDArray, moved: npt.NDArray[np.float32]) -> None:
-    """Fill moved (n, C, Sh, Sw) with the values of images between pixels, at column and row, (n, Sh, Sw); uses both up."""
+    """Fill moved (n, C, Sh, Sw) with the values of images at column and row, (n, Sh, Sw), which are overwritten."""
     n, C, Sh, Sw = images.shape
     # A black frame, one pixel before and two after: what comes from farther out may as well come from the frame.
     framed = np.zeros((n, C, Sh + 3, Sw + 3), np.float32)
@@ -86,7 +86,7 @@ def _sample(images: npt.NDArray, column: npt.NDArray, row: npt.NDArray, moved: n
 
 
 def _whole_and_rest(place: npt.NDArray[np.float32], side: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Split places along a side into the pixel before, counted in the frame, (n, Sh, Sw), and the rest, (n, 1, Sh, Sw)."""
+    """Places along a side: the pixel before, counted in the frame (n, Sh, Sw), and the rest (n, 1, Sh, Sw)."""
     place += 1
     np.clip(place, 0, side + 1, out=place)
     whole = np.floor(place)

@@ -50,7 +50,8 @@ def read_folder(folder: str | os.PathLike[str], checksums: Mapping[str, str] | N
     Images have axes (n, Sh, Sw), read as one channel, or (n, C, Sh, Sw), then usually called ...-images-idx4-ubyte;
     labels (n,). Any size will do, and any number of classes: one more than the largest label to train on.
     checksums: the SHA-256 of every unpacked file, by its name.
-    Returns a data set with the folder's name. Raises DataError if a file is missing or damaged or does not fit the others.
+    Returns a data set with the folder's name.
+    Raises DataError if a file is missing, damaged or does not fit the others.
     """
     folder = Path(folder).resolve()
     train = _read_split(folder, "train", checksums)
@@ -73,7 +74,9 @@ def _read_split(folder: Path, part: str, checksums: Mapping[str, str] | None) ->
     images_path, images = _read(folder, [f"{part}-images-idx3-ubyte", f"{part}-images-idx4-ubyte"], checksums)
     labels_path, labels = _read(folder, [f"{part}-labels-idx1-ubyte"], checksums)
     if images.ndim not in (3, 4) or images.size == 0:
-        raise DataError(f"{images_path} holds values of axes {images.shape}, expected (n, Sh, Sw) or (n, C, Sh, Sw), none 0")
+        raise DataError(
+            f"{images_path} holds values of axes {images.shape}, expected (n, Sh, Sw) or (n, C, Sh, Sw), none 0"
+        )
     if labels.shape != images.shape[:1]:
         raise DataError(
             f"{labels_path} holds labels of axes {labels.shape}, expected ({len(images)},): one label for each image"
@@ -92,7 +95,7 @@ def _read(folder: Path, names: list[str], checksums: Mapping[str, str] | None) -
             f"no file {names[0]} in {folder}, plain or .gz; expected the four IDX files of a data set"
             " (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte)"
         )
-    return path, read_idx(path, checksums and checksums[path.name.removesuffix(".gz")])
+    return path, read_idx(path, checksums[path.name.removesuffix(".gz")] if checksums else None)
 
 
 def _size(split: Split) -> str:

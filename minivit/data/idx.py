@@ -64,7 +64,9 @@ def check_sha256(content: bytes, expected: str, name: str) -> None:
     """Raise DataError unless the SHA-256 of `content` (unpacked: mirrors pack anew) is `expected`."""
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise DataError(f"{name} is another file: unpacked, its SHA-256 is {found}, expected {expected}; fetch it again")
+        raise DataError(
+            f"{name} is another file: unpacked, its SHA-256 is {found}, expected {expected}; fetch it again"
+        )
 
 
 def parse_idx(content: bytes, name: str) -> npt.NDArray[np.uint8]:
@@ -117,4 +119,6 @@ def write_whole(path: Path, content: bytes) -> None:
         finally:
             private.unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}; choose a folder that can be written") from None
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; choose a folder that can be written"
+        ) from None

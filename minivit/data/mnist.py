@@ -31,7 +31,7 @@ LARGEST = 64 << 20  # bytes; more than this is not one of the files, whatever is
 
 
 def data_folders() -> list[Path]:
-    """Where data is looked for, and kept in the first: $MINIVIT_DATA if set, `minivit` in the platform's cache folder."""
+    """Where data is looked for: $MINIVIT_DATA if set, then the platform's cache folder. What is fetched goes to the first."""
     if sys.platform == "win32":
         caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -61,7 +61,7 @@ def fetch_mnist(
     """See that the four files are there and are MNIST, fetching what is missing. Returns the folder they are in.
 
     mirrors: addresses of folders, asked in turn for every file; None means `MIRRORS`.
-    cache: files are kept in `cache`/mnist; None means the first of `data_folders()`. What `find_mnist` finds stays there.
+    cache: files are kept in `cache`/mnist, None: the first of `data_folders()`; what `find_mnist` finds stays there.
     progress: show bars, and a line for every mirror that fails, on stderr.
     checksums: SHA-256 of the unpacked files by name, for other data sets in these files.
 
@@ -74,7 +74,9 @@ def fetch_mnist(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot make {folder}: {error.strerror}; set MINIVIT_DATA to a folder that can be written") from None
+        raise DataError(
+            f"cannot make {folder}: {error.strerror}; set MINIVIT_DATA to a folder that can be written"
+        ) from None
     for name, checksum in checksums.items():
         path = find_idx(folder, name)
         if path is not None:

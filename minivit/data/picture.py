@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DIGIT = 20 / 28  # the longer side of the ink, of the side of the frame
-WORKING = 8  # larger pictures are first reduced to so many times the frame: noise and dust fade
-FAINTEST = 16.0  # of 255: ink that differs less from its paper is no ink
-EDGE = 0.2  # of the full blackness of the ink: what is fainter does not count for the size of the digit
+WORKING = 224  # pixels: larger pictures are first reduced to sides of at most this; noise fades
+FAINTEST = 16.0  # of 255: what differs less from the paper is no ink
+EDGE = 0.2  # of the full strength of the ink: what is fainter does not count for the size of the digit
+SPECK = 0.05  # of the ink of the largest stroke: what is smaller and apart from it is dust
 
 
 def read_picture(path: str | os.PathLike[str], channels: int, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -30,32 +31,58 @@ def read_picture(path: str | os.PathLike[str], channels: int, height: int, width
     to 20/28 of the frame, centred by mass; 3 only resizes it, in RGB. Transparent places count as white paper, or as
     black where nothing would be seen on white.
     Returns uint8 (channels, height, width).
-    Raises DataError if the file cannot be read, holds no digit (one plain colour), or channels is neither 1 nor 3; and
-    if pillow is missing.
+    Raises DataError if the file cannot be read, if no digit stands out in it, if channels is neither 1 nor 3, and if
+    pillow is not installed.
     """
     if channels not in (1, 3):
-        raise DataError(f"the model takes images of {channels} channels, expected 1 or 3 to be fed pictures; use IDX files")
-    picture = _open(path, WORKING * max(height, width))
+        raise DataError(
+            f"the model takes images of {channels} channels, a picture has 1 or 3; give it a folder of IDX files"
+        )
+    picture = _open(path, max(WORKING, 2 * height, 2 * width))
     if channels == 3:
-        resized = _on_paper(picture, "white").resize((width, height), _BICUBIC)
-        return np.moveaxis(np.asarray(resized), -1, 0).copy()  # (height, width, 3) -> (3, height, width)
+        pixels = np.asarray(_on_paper(picture, "white").resize((width, height)))
+        return np.moveaxis(pixels, -1, 0).copy()  # (height, width, 3) -> (3, height, width)
     for paper in ("white", "black"):
         ink = find_ink(np.asarray(_on_paper(picture, paper).convert("L"), np.float32))
         if ink is not None:
             return place_ink(ink, height, width)[np.newaxis]
-    raise DataError(f"no digit in {path}: the picture is one plain colour, expected ink that differs from its background")
+    raise DataError(f"no digit stands out in {path}; expected one, clearly lighter or darker than an even background")
 
 
 def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
-    """How much ink is in each pixel of a grey picture (h, w) in 0..255: the same shape in 0..1, or None if there is none."""
-    rise = grey - _paper(grey)
+    """How much ink is in every pixel of a grey picture (h, w) in 0..255: (h, w) in 0..1, or None where nothing stands out."""
+    paper, noise = _fit_paper(grey)
+    rise = grey - paper
     light, dark = np.maximum(rise, 0), np.maximum(-rise, 0)
-    ink = light if np.square(light).sum() >= np.square(dark).sum() else dark
-    noise = np.percentile(_border(np.abs(rise)), 95)
+    ink = light if np.square(light).sum() > np.square(dark).sum() else dark
     full = np.percentile(ink[ink >= ink.max() / 2], 90)
     if full < max(FAINTEST, 2 * noise):
         return None
-    return np.clip((ink - noise) / (full - noise), 0, 1)
+    ink = np.clip((ink - noise) / (full - noise), 0, 1)
+    stroke = label_strokes(ink > EDGE)
+    mass = np.bincount(stroke.ravel(), ink.ravel())
+    dust = mass < SPECK * mass[1:].max()
+    dust[0] = False  # what belongs to no stroke: the soft edges of them all
+    ink[dust[stroke]] = 0
+    return ink
+
+
+def label_strokes(drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Number the pieces that hang together, corners included, in a boolean picture (h, w); 0 is what is not drawn.
+
+    Every pixel points to itself at first; in every round it takes the largest pointer around it, and then follows that
+    pointer one step, so that the reach doubles and a few rounds are enough.
+    """
+    label = np.pad(np.where(drawn, np.arange(1, drawn.size + 1).reshape(drawn.shape), 0), 1)
+    inner = label[1:-1, 1:-1]
+    h, w = drawn.shape
+    while True:
+        around = [label[y : y + h, x : x + w] for y in range(3) for x in range(3)]
+        largest = np.where(drawn, np.max(around, axis=0), 0)
+        followed = np.append(0, largest)[largest]
+        if np.array_equal(followed, inner):
+            return inner
+        inner[:] = followed
 
 
 def place_ink(ink: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -69,8 +96,7 @@ def place_ink(ink: npt.NDArray[np.float32], height: int, width: int) -> npt.NDAr
     digit = np.asarray(Image.fromarray(ink[top:bottom, left:right]).resize(size, Image.Resampling.BICUBIC))
     digit = np.clip(digit / digit.max(), 0, 1)  # thin lines fade when they are made small
     frame = np.zeros((height, width), np.uint8)
-    down, across = _centred(digit.sum(1), height), _centred(digit.sum(0), width)
-    frame[down, across] = np.rint(255 * digit)
+    frame[_centred(digit.sum(1), height), _centred(digit.sum(0), width)] = np.rint(255 * digit)
     return frame
 
 
@@ -84,12 +110,12 @@ def _open(path: str | os.PathLike[str], side: int) -> "Image":
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file)
             if picture.mode.startswith(("I", "F")):  # 16 or 32 bits: whatever its scale is, make it 0..255
-                values = np.asarray(picture, np.float64)
-                values = values - values.min()
-                picture = Image.fromarray((255 * values / max(values.max(), 1)).astype(np.uint8))
+                values = np.nan_to_num(np.asarray(picture, np.float64))
+                values -= values.min()
+                picture = Image.fromarray((255 * values / (values.max() or 1)).astype(np.uint8))
             picture = picture.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+    except Exception as error:  # damaged files make pillow raise nearly anything
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"cannot read {path}: {reason}; expected a picture, PNG or JPEG for example") from None
     picture.thumbnail((side, side), Image.Resampling.BOX)
     return picture
@@ -102,32 +128,36 @@ def _on_paper(picture: "Image", colour: str) -> "Image":
     return Image.alpha_composite(Image.new("RGBA", picture.size, colour), picture).convert("RGB")
 
 
-def _paper(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The brightness of the paper (h, w): a plane through the medians of the four edges, which a little ink cannot move."""
+def _fit_paper(grey: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
+    """The brightness of the paper (h, w), and how far its noise strays from it.
+
+    Light falls off smoothly over a photo, so the paper is a polynomial of second degree in x and y; it is fitted by least
+    squares to the pixels that are paper. Those are the ones near the paper found so far, at first the median of the
+    border; how near is told by the closest third of all pixels, so that ink may cover up to two thirds.
+    """
     h, w = grey.shape
-    top, bottom, left, right = (np.median(edge) for edge in _edges(grey))
-    down = (bottom - top) * np.linspace(-0.5, 0.5, h)[:, np.newaxis]
-    across = (right - left) * np.linspace(-0.5, 0.5, w)
-    return ((top + bottom + left + right) / 4 + down + across).astype(np.float32)
+    y, x = np.meshgrid(np.linspace(-1, 1, h), np.linspace(-1, 1, w), indexing="ij")
+    terms = np.stack([np.ones((h, w)), x, y, x * x, x * y, y * y], axis=-1)  # (h, w, 6)
+    some = (slice(None, None, -(-h // 64)), slice(None, None, -(-w // 64)))  # 64 x 64 pixels tell enough
+    A, values = terms[some].reshape(-1, 6), grey[some].ravel()
+    rise = values - np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    for _ in range(8):
+        near = np.abs(rise) <= 4.5 * np.quantile(np.abs(rise), 1 / 3) + 0.01
+        P = A[near]
+        fit = np.linalg.lstsq(P.T @ P, P.T @ values[near], rcond=None)[0]
+        rise = values - A @ fit
+    # The closest third of normal noise lies within 0.43 of its standard deviation: 2.6 of them are noise.
+    return (terms @ fit).astype(np.float32), 6 * float(np.quantile(np.abs(rise), 1 / 3))
 
 
-def _edges(values):
-    """Top, bottom, left and right edge"""
-    h, w = values.shape
-    a, b = max(1, h // 28), max(1, w // 28)
-    return values[:a], values[-a:], values[:, :b], values[:, -b:]
-
-
-def _border(values):
-    return np.concatenate([edge.ravel() for edge in _edges(values)])
-
-
-def _extent(used) -> tuple[int, int]:
+def _extent(used: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """The first index that is used, and one past the last."""
     places = np.flatnonzero(used)
     return int(places[0]), int(places[-1]) + 1
 
 
-def _centred(mass, side: int) -> slice:
+def _centred(mass: npt.NDArray[np.float32], side: int) -> slice:
+    """Where to put something of this mass along a side, for its centre to be in the middle; but never past the ends."""
     centre = mass @ np.arange(len(mass)) / mass.sum()
     start = min(max(round(side / 2 - centre), 0), side - len(mass))
     return slice(start, start + len(mass))
