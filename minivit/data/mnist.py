@@ -31,7 +31,7 @@ LARGEST = 64 << 20  # bytes; more than this is not one of the files, whatever is
 
 
 def data_folders() -> list[Path]:
-    """Where data is looked for: $MINIVIT_DATA if set, then the platform's cache folder. What is fetched goes to the first."""
+    """Where data is looked for: $MINIVIT_DATA if set, the platform's cache folder. New files go to the first."""
     if sys.platform == "win32":
         caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":

@@ -2,8 +2,9 @@
 
 MNIST's digits are white on black, scaled so that the longer side of the ink is 20 of the 28 pixels of the frame, and
 placed so that their centre of mass is the centre of the frame. A photo is none of that: dark ink on paper that is
-brighter on one side than on the other, somewhere in the picture, with noise. Here it is brought to the same form, step
-by step; a digit that came from MNIST comes out as it was. Source of MNIST's form: "The MNIST database", LeCun, Cortes, Burges.
+brighter on one side than on the other, somewhere in the picture, with noise and dust. Here it is brought to the same
+form, step by step; a digit that came from MNIST comes out nearly as it was. Source of the form: "The MNIST database",
+Y. LeCun, C. Cortes, C. Burges.
 """
 
 import os
@@ -27,9 +28,9 @@ SPECK = 0.05  # of the ink of the largest stroke: what is smaller and apart from
 def read_picture(path: str | os.PathLike[str], channels: int, height: int, width: int) -> npt.NDArray[np.uint8]:
     """Read a picture file (PNG, JPEG, whatever pillow reads) for a model of images of this size.
 
-    channels: 1 prepares the picture as a digit of MNIST: grey, light on dark, cropped to the ink, its longer side scaled
-    to 20/28 of the frame, centred by mass; 3 only resizes it, in RGB. Transparent places count as white paper, or as
-    black where nothing would be seen on white.
+    channels: 1 prepares the picture as a digit of MNIST: grey, light on dark, cropped to the ink, its longer side
+    scaled to 20/28 of the frame, centred by mass; 3 only resizes it, in RGB. Transparent places count as white paper,
+    or as black where nothing would be seen on white.
     Returns uint8 (channels, height, width).
     Raises DataError if the file cannot be read, if no digit stands out in it, if channels is neither 1 nor 3, and if
     pillow is not installed.
@@ -50,7 +51,7 @@ def read_picture(path: str | os.PathLike[str], channels: int, height: int, width
 
 
 def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
-    """How much ink is in every pixel of a grey picture (h, w) in 0..255: (h, w) in 0..1, or None where nothing stands out."""
+    """The ink in every pixel of a grey picture (h, w) in 0..255: (h, w) in 0..1, or None where nothing stands out."""
     paper, noise = _fit_paper(grey)
     rise = grey - paper
     light, dark = np.maximum(rise, 0), np.maximum(-rise, 0)
@@ -131,9 +132,9 @@ def _on_paper(picture: "Image", colour: str) -> "Image":
 def _fit_paper(grey: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:
     """The brightness of the paper (h, w), and how far its noise strays from it.
 
-    Light falls off smoothly over a photo, so the paper is a polynomial of second degree in x and y; it is fitted by least
-    squares to the pixels that are paper. Those are the ones near the paper found so far, at first the median of the
-    border; how near is told by the closest third of all pixels, so that ink may cover up to two thirds.
+    Light falls off smoothly over a photo, so the paper is a polynomial of second degree in x and y; it is fitted by
+    least squares to the pixels that are paper. Those are the ones near the paper found so far, at first the median of
+    the border; how near is told by the closest third of all pixels.
     """
     h, w = grey.shape
     y, x = np.meshgrid(np.linspace(-1, 1, h), np.linspace(-1, 1, w), indexing="ij")
