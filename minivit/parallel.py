@@ -89,10 +89,10 @@ def loss_and_grads(
         masks = draw_masks(config, count, rng, params.flat.dtype, device) if dropping else None
         logits, cache = vit_forward(params, to_device(images[rows], device), config, masks)
         loss, loss_cache = cross_entropy_forward(logits, labels[rows], label_smoothing)
-        weight = count / len(images)  # the mean over the batch weighs a shard's mean by its share
-        grads, _ = vit_backward(cross_entropy_backward(weight, loss_cache), cache)
+        share = params.flat.dtype.type(count / len(images))  # by which the mean over the batch weighs a shard's mean
+        grads, _ = vit_backward(cross_entropy_backward(share, loss_cache), cache)
         correct = (logits.argmax(-1) == loss_cache.targets.argmax(-1)).sum()
-        return BatchResult(loss * weight, correct, grads)
+        return BatchResult(loss * share, correct, grads)
 
     results = workers.map(compute, list(enumerate(shards(len(images), config))))
     loss, correct, grads = next(results)
