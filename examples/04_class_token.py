@@ -1,4 +1,4 @@
-"""The class token belongs to no patch. It starts as the same vector for every image and ends as what the head reads.
+"""The class token belongs to no patch. It starts as the same vector for every image and ends as what the classifier reads.
 
 On the way attention fills it with what the patches know. Its gradient sums over every image, since every image used it
 (minivit/ops/positions.py).
@@ -34,7 +34,8 @@ def token_gradient(rows: slice) -> np.ndarray:
     """The gradient of the summed loss of some images for the class token, (1, 1, D)."""
     logits, cache = model.forward(x[rows])
     _, loss_cache = cross_entropy_forward(logits, labels[rows])
-    return model.backward(cross_entropy_backward(len(logits), loss_cache), cache)[0]["cls_token"]
+    dlogits = cross_entropy_backward(len(logits), loss_cache)  # dloss = B undoes the mean over the batch
+    return model.backward(dlogits, cache)[0]["cls_token"]
 
 
 whole, one_by_one = token_gradient(slice(8)), sum(token_gradient(slice(i, i + 1)) for i in range(8))

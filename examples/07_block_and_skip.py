@@ -66,8 +66,10 @@ for skip, name, style in ((1, "with skip", dict(color=BLUE)), (0, "without", dic
 forward.set(title="forward: are tokens still different?", ylabel="part of a token that is its own")
 backward.set(title="backward: does the gradient arrive?", ylabel="cosine with the gradient at the top")
 for axes in (forward, backward):
-    axes.set(xlabel="blocks passed", ylim=(-0.1, 1.05))
+    axes.set(ylim=(-0.1, 1.05))
     axes.legend()
+forward.set(xlabel="blocks passed")
+backward.set(xlabel="block reached, from right to left")
 
 draw_block(sketch)
 save(figure, __file__)

@@ -33,7 +33,7 @@ left, right = figure.subfigures(1, 2)
 space = left.add_subplot(projection="3d")
 space.plot(*circle.T, color=BLUE)
 space.plot(*np.outer([-1.2, 2.2], np.ones(D)).T, color=GREY, linestyle=":")
-space.text(2.3, 2.3, 2.3, "(1, 1, 1)", color=GREY)
+space.text(1.9, 1.9, 2.6, "(1, 1, 1)", color=GREY)
 for start, plane, end in zip(x, x - x.mean(-1, keepdims=True), xhat):
     space.plot(*np.stack([start, plane, end]).T, color=GREY, linewidth=1)
 space.scatter(*x.T, color=ORANGE, label="tokens x", depthshade=False)

@@ -168,8 +168,8 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "ops.attention": {
-        "q = q * (1 / math.sqrt(Dh))": [
-            Bug("q = q * 1", "dot_product", "q"),
+        "qs = q * (1 / math.sqrt(Dh))": [
+            Bug("qs = q * 1", "dot_product", "q"),
         ],
         "xp.matmul(dropped.swapaxes(-1, -2), dy, out=dv)": [
             Bug("xp.matmul(dropped, dy, out=dv)", "dot_product", "v"),
@@ -192,14 +192,14 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("xp.matmul(dscores.swapaxes(-1, -2), k, out=dq)", "dot_product", "q"),
             Bug("xp.matmul(dscores, v, out=dq)", "dot_product", "q"),
         ],
-        "xp.matmul(dscores.swapaxes(-1, -2), q, out=dk)": [
-            Bug("xp.matmul(dscores, q, out=dk)", "dot_product", "k"),
+        "xp.matmul(dscores.swapaxes(-1, -2), qs, out=dk)": [
+            Bug("xp.matmul(dscores, qs, out=dk)", "dot_product", "k"),
             Bug("xp.matmul(dscores.swapaxes(-1, -2), k, out=dk)", "dot_product", "k"),
         ],
-        "dq *= 1 / math.sqrt(q.shape[-1])": [
+        "dq *= 1 / math.sqrt(qs.shape[-1])": [
             Bug("dq *= 1", "dot_product", "q"),
-            Bug("dk *= 1 / math.sqrt(q.shape[-1])", "dot_product", "k"),
-            Bug("dq *= 1 / q.shape[-1]", "dot_product", "q"),
+            Bug("dk *= 1 / math.sqrt(qs.shape[-1])", "dot_product", "k"),
+            Bug("dq *= 1 / qs.shape[-1]", "dot_product", "q"),
         ],
         "return dq, dk, dv\n": [
             Bug("return dk, dq, dv\n", "dot_product", "k"),
@@ -253,9 +253,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "layernorm_backward(dnormed, cache.norm2)": [
             Bug("layernorm_backward(dnormed, cache.norm1)", "block", "x"),
         ],
-        "    dh += dy  # h fed two branches: add\n": [
-            Bug("", "block", "x"),
-            Bug("    dh -= dy\n", "block", "x"),
+        "dh += dy": [
+            Bug("dh += 0", "block", "x"),
+            Bug("dh -= dy", "block", "x"),
         ],
         "dbranch = dropout_backward(dh, cache.masks.attn_branch)": [
             Bug("dbranch = dropout_backward(dh, cache.masks.mlp_branch)", "block, dropout", "Wproj"),
@@ -266,9 +266,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "layernorm_backward(dnormed, cache.norm1)": [
             Bug("layernorm_backward(dbranch, cache.norm1)", "block", "gamma1"),
         ],
-        "    dx += dh  # x fed two branches: add\n": [
-            Bug("    dx += dy\n", "block", "x"),
-            Bug("", "block", "x"),
+        "dx += dh": [
+            Bug("dx += dy", "block", "x"),
+            Bug("dx += 0", "block", "x"),
         ],
     },
     "ops.dropout": {

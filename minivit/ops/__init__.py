@@ -1,6 +1,10 @@
 """The mathematics: every operation is a pair `y, cache = f_forward(...)` and `gradients = f_backward(dy, cache)`.
 
-In reading order: linear, layernorm, gelu, softmax, attention, mlp, patches, positions, dropout, block, pool, loss.
+dy is the gradient of the loss with respect to y, and has y's shape. Every derivation uses one rule: dx_j is the sum,
+over every y_i that x_j reaches, of dy_i times the slope of y_i along x_j. So a value that was used twice adds what its
+uses hand back. A·B is entry by entry, A @ B a matrix product, (i = j) is 1 where it holds and 0 elsewhere.
+
+In reading order: linear, softmax, patches, positions, attention, block, layernorm, gelu, mlp, dropout, pool, loss.
 Caches are never written to, inputs never modified; the dtype that comes in goes out, on NumPy and on CuPy.
 """
 

@@ -12,7 +12,7 @@ from .softmax import SoftmaxCache, softmax_backward, softmax_forward
 
 
 class DotProductCache(NamedTuple):
-    q: Array  # (B, H, T, Dh), scaled by 1/sqrt(Dh)
+    qs: Array  # (B, H, T, Dh), q scaled by 1/sqrt(Dh)
     k: Array  # (B, H, T, Dh)
     v: Array  # (B, H, T, Dh)
     softmax: SoftmaxCache  # its y is attn, (B, H, T, T)
@@ -31,20 +31,21 @@ def dot_product_forward(q: Array, k: Array, v: Array, mask: Array | None = None)
 
     Shapes   q, k, v (B, H, T, Dh), mask (B, H, T, T) or None  ->  y (B, H, T, Dh)
     Formula  attn = softmax(q @ kᵀ / sqrt(Dh));  y = dropout(attn) @ v
-    Cache    q (already scaled), k, v and the weights before and after dropout. The scores are not needed: the
+    Cache    qs (the scaled q), k, v and the weights before and after dropout. The scores are not needed: the
              gradient of softmax is written in its output.
     The scale keeps the scores' spread near 1 whatever Dh is: a sum of Dh products of unit variance has spread
-    sqrt(Dh). It is applied to q, which is smaller than the scores. y is laid out so that joining the heads is free.
+    sqrt(Dh), and large scores would make softmax choose one token, where its gradient is near zero. The scale is
+    applied to q, which is smaller than the scores. y is laid out so that joining the heads is free.
     """
     xp = array_module(q)
     B, H, T, Dh = q.shape
-    q = q * (1 / math.sqrt(Dh))
-    scores = q @ k.swapaxes(-1, -2)  # (B, H, T, Dh) @ (B, H, Dh, T) -> (B, H, T, T)
+    qs = q * (1 / math.sqrt(Dh))
+    scores = qs @ k.swapaxes(-1, -2)  # (B, H, T, Dh) @ (B, H, Dh, T) -> (B, H, T, T)
     attn, softmax = softmax_forward(scores)
     dropped, mask = dropout_forward(attn, mask)
     y = xp.empty((B, T, H, Dh), q.dtype).swapaxes(1, 2)  # (B, T, H, Dh) -> (B, H, T, Dh), a view
     xp.matmul(dropped, v, out=y)  # (B, H, T, T) @ (B, H, T, Dh) -> (B, H, T, Dh)
-    return y, DotProductCache(q, k, v, softmax, mask, dropped)
+    return y, DotProductCache(qs, k, v, softmax, mask, dropped)
 
 
 def dot_product_backward(
@@ -55,21 +56,22 @@ def dot_product_backward(
     Derivation, for one head of one image; a product y = A @ V hands back dA = dy @ Vᵀ and dV = Aᵀ @ dy (linear.py).
       (1) y = A @ v with A = dropout(attn):  dv = Aᵀ @ dy,  dA = dy @ vᵀ.
       (2) Back through dropout and the softmax of every row:  dscores (softmax.py).
-      (3) scores = qs @ kᵀ with the scaled query qs = q/sqrt(Dh):  dqs = dscores @ k,  dk = dscoresᵀ @ qs.
+      (3) scores = qs @ kᵀ with the scaled query qs = q/sqrt(Dh):  dqs = dscores @ k,  dk = dscoresᵀ @ qs
+          (the scale is inside qs).
       (4) q came in before the scale:  dq = dqs/sqrt(Dh).
     In words: values hear from every token that listened to them; queries and keys hear through the weights they made.
     Facts    the sum of dk over tokens is 0: one vector added to every key adds one number to all scores of a query,
-             and softmax does not see that. So the key bias of the layer below has gradient zero.
+             and softmax does not see that: sum_j dk_j = sum_i qs_i·(sum_j dscores_ij) = 0. So the key bias of the layer below has gradient zero.
     """
     xp = array_module(dy)
-    q, k, v, softmax, mask, dropped = cache
-    dq, dk, dv = out if out is not None else (xp.empty(q.shape, q.dtype) for _ in range(3))
+    qs, k, v, softmax, mask, dropped = cache
+    dq, dk, dv = out if out is not None else (xp.empty(qs.shape, qs.dtype) for _ in range(3))
     xp.matmul(dropped.swapaxes(-1, -2), dy, out=dv)  # (1)  (B, H, T, T) @ (B, H, T, Dh) -> (B, H, T, Dh)
     ddropped = dy @ v.swapaxes(-1, -2)  # (1)  (B, H, T, Dh) @ (B, H, Dh, T) -> (B, H, T, T)
     dscores = softmax_backward(dropout_backward(ddropped, mask), softmax)  # (2)
     xp.matmul(dscores, k, out=dq)  # (3)  (B, H, T, T) @ (B, H, T, Dh) -> (B, H, T, Dh)
-    xp.matmul(dscores.swapaxes(-1, -2), q, out=dk)  # (3)
-    dq *= 1 / math.sqrt(q.shape[-1])  # (4)
+    xp.matmul(dscores.swapaxes(-1, -2), qs, out=dk)  # (3)
+    dq *= 1 / math.sqrt(qs.shape[-1])  # (4)
     return dq, dk, dv
 
 
@@ -97,17 +99,20 @@ def attention_backward(dy: Array, cache: AttentionCache) -> tuple[Array, Array, 
     """Given dy (B, T, D) and the cache, return dx (B, T, D), dWqkv (D, 3D), dbqkv (3D,) or None, dWproj (D, D),
     dbproj (D,).
 
-    Derivation: the forward read from bottom to top. Splitting and joining heads only moves numbers, so their
-    gradients move back; dq, dk and dv are written straight to their places in dqkv.
+    Derivation: the forward read from bottom to top.
+      (1) Back through the output projection (linear.py).
+      (2) Joining heads only moved numbers: their gradients move back.
+      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv.
+      (4) Back through the layer that made q, k and v.
     """
     xp = array_module(dy)
     B, T, D = dy.shape
-    heads = cache.dot.q.shape[1]
-    djoined, dWproj, dbproj = linear_backward(dy, cache.proj)
-    dheads = djoined.reshape(B, T, heads, D // heads).swapaxes(1, 2)  # (B, T, D) -> (B, H, T, Dh)
+    heads = cache.dot.qs.shape[1]
+    djoined, dWproj, dbproj = linear_backward(dy, cache.proj)  # (1)
+    dheads = djoined.reshape(B, T, heads, D // heads).swapaxes(1, 2)  # (2)  (B, T, D) -> (B, H, T, Dh)
     dqkv = xp.empty((B, T, 3 * D), dy.dtype)
-    dot_product_backward(dheads, cache.dot, out=_heads(dqkv, heads))
-    dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)  # (B, T, 3D) -> (B, T, D)
+    dot_product_backward(dheads, cache.dot, out=_heads(dqkv, heads))  # (3)
+    dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)  # (4)  (B, T, 3D) -> (B, T, D)
     return dx, dWqkv, dbqkv, dWproj, dbproj
 
 

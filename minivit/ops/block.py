@@ -59,15 +59,19 @@ def block_backward(dy: Array, cache: BlockCache) -> tuple[Array, tuple, tuple, t
     """Given dy (B, T, D) and the cache, return dx (B, T, D) and the gradients of norm1, attn, norm2 and mlp, each a
     tuple in the order in which `block_forward` takes it.
 
-    Derivation: the forward read from bottom to top; where a value fed two branches, their gradients add.
-    The skip connection hands dy down unchanged, however deep the stack.
+    Derivation: the forward read from bottom to top.
+      (1) y = h + mlp(layernorm(h)): back through the branch, which is dropout, MLP and LayerNorm.
+      (2) h reached y in two ways, so what they hand back adds: dh = (what the branch hands back) + dy.
+      (3) h = x + attention(layernorm(x)): back through the branch.
+      (4) x reached h in two ways: dx = (what the branch hands back) + dh.
+    In words: dy itself always arrives at the bottom, however deep the stack, and every branch adds its own.
     """
-    dbranch = dropout_backward(dy, cache.masks.mlp_branch)
-    dnormed, *dmlp = mlp_backward(dbranch, cache.mlp)
-    dh, *dnorm2 = layernorm_backward(dnormed, cache.norm2)
-    dh += dy  # h fed two branches: add
-    dbranch = dropout_backward(dh, cache.masks.attn_branch)
-    dnormed, *dattn = attention_backward(dbranch, cache.attn)
-    dx, *dnorm1 = layernorm_backward(dnormed, cache.norm1)
-    dx += dh  # x fed two branches: add
+    dbranch = dropout_backward(dy, cache.masks.mlp_branch)  # (1)
+    dnormed, *dmlp = mlp_backward(dbranch, cache.mlp)  # (1)
+    dh, *dnorm2 = layernorm_backward(dnormed, cache.norm2)  # (1)
+    dh += dy  # (2) h fed two branches: add
+    dbranch = dropout_backward(dh, cache.masks.attn_branch)  # (3)
+    dnormed, *dattn = attention_backward(dbranch, cache.attn)  # (3)
+    dx, *dnorm1 = layernorm_backward(dnormed, cache.norm1)  # (3)
+    dx += dh  # (4) x fed two branches: add
     return dx, tuple(dnorm1), tuple(dattn), tuple(dnorm2), tuple(dmlp)

@@ -9,28 +9,6 @@ from ..backend import Array, array_module
 
 FORMS = ("erf", "tanh")
 
-# Every form of the normal distribution function here is (1 + tanh(x·P(x²)/Q(x²)))/2, and differs in P and Q only,
-# given from the constant term up. FITTED: minimax fits of atanh(erf(x/√2)), one for each precision
-# (tests/tools/fit_normal_cdf.py prints them). TANH: the paper's approximation, √(2/π)·(x + 0.044715 x³).
-FITTED: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "float32": (
-        (0.7978845795698304, 0.09891070679722125, 0.007522918097307412, 0.0001915734952377949),
-        (1.0, 0.07842638972126315, 0.005903236276840508, 4.0333272631923136e-05),
-    ),
-    "float64": (
-        (
-            0.7978845608028639, 0.17224713275449774, 0.024190892263240404, 0.0021089715375058205,
-            0.00013252511153988902, 5.635929578034684e-06, 1.608249464722353e-07, 2.425762035361695e-09,
-            7.729851187260892e-12,
-        ),
-        (
-            1.0, 0.17033984247070283, 0.022607872247628235, 0.0016869109162765464, 9.78836281844186e-05,
-            3.4567541764601357e-06, 8.493531857339107e-08, 7.048306166253853e-10, 5.941792724579789e-13,
-        ),
-    ),
-}  # fmt: skip
-TANH = ((math.sqrt(2 / math.pi), math.sqrt(2 / math.pi) * 0.044715), (1.0,))
-
 
 class GeluCache(NamedTuple):
     x: Array  # (..., D)
@@ -43,7 +21,7 @@ def gelu_forward(x: Array, form: str = "erf") -> tuple[Array, GeluCache]:
 
     Shapes   x (..., D)  ->  y (..., D)
     Formula  y = x·Φ(x), with Φ(x) = (1 + erf(x/√2))/2 exactly ("erf") or by the paper's formula ("tanh")
-    Cache    x and Φ(x), which is half of the slope.
+    Cache    x and Φ(x), the first of the slope's two terms.
     """
     cdf = normal_cdf(x, form)
     return x * cdf, GeluCache(x, cdf, form)
@@ -76,6 +54,29 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
     slope += cdf
     slope *= dy
     return slope
+
+
+# Every form of the normal distribution function here is (1 + tanh(x·P(x²)/Q(x²)))/2, and differs in P and Q only,
+# given from the constant term up. FITTED: minimax fits of atanh(erf(x/√2)), one for each precision
+# (tests/tools/fit_normal_cdf.py prints them). TANH: the paper's approximation, √(2/π)·(x + 0.044715 x³).
+FITTED: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "float32": (
+        (0.7978845795698304, 0.09891070679722125, 0.007522918097307412, 0.0001915734952377949),
+        (1.0, 0.07842638972126315, 0.005903236276840508, 4.0333272631923136e-05),
+    ),
+    "float64": (
+        (
+            0.7978845608028639, 0.17224713275449774, 0.024190892263240404, 0.0021089715375058205,
+            0.00013252511153988902, 5.635929578034684e-06, 1.608249464722353e-07, 2.425762035361695e-09,
+            7.729851187260892e-12,
+        ),
+        (
+            1.0, 0.17033984247070283, 0.022607872247628235, 0.0016869109162765464, 9.78836281844186e-05,
+            3.4567541764601357e-06, 8.493531857339107e-08, 7.048306166253853e-10, 5.941792724579789e-13,
+        ),
+    ),
+}  # fmt: skip
+TANH = ((math.sqrt(2 / math.pi), math.sqrt(2 / math.pi) * 0.044715), (1.0,))
 
 
 def normal_cdf(x: Array, form: str = "erf") -> Array:

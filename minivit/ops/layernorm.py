@@ -39,7 +39,8 @@ def layernorm_backward(dy: Array, cache: LayerNormCache) -> tuple[Array, Array, 
       (1) y_i = gamma_i xhat_i + beta_i:  dbeta = sum over tokens of dy,  dgamma = sum of dy·xhat.
       (2) The gradient that arrives at xhat is u = gamma·dy.
       (3) xhat_i = rstd·xc_i reaches xc twice. Directly it hands back rstd·u. Through rstd, every
-          output leans on every input: d rstd / d xc_j = -rstd³ xc_j / D, and xhat = rstd·xc turns
+          output leans on every input: rstd = (v + eps)^(-1/2) and dv / dxc_j = 2 xc_j / D, so
+          d rstd / dxc_j = -rstd³ xc_j / D, and xhat = rstd·xc turns
           sum_i u_i xc_i · (-rstd³ xc_j / D) into -rstd · xhat_j · mean(u·xhat). Together
               dxc = rstd · (u - xhat·mean(u·xhat)).
       (4) xc = x - mean(x) subtracts an average. The matrix of that map, I with 1/D taken off every entry, is
@@ -47,7 +48,9 @@ def layernorm_backward(dy: Array, cache: LayerNormCache) -> tuple[Array, Array, 
           Since mean(xhat) = 0, mean(dxc) = rstd·mean(u), and
               dx = rstd · (u - mean(u) - xhat·mean(u·xhat)).
     In words: dx is u with two directions taken out, the constant one (shifting a token changes
-    nothing) and xhat itself (stretching a token changes almost nothing), scaled by rstd.
+    nothing) and xhat itself (stretching a token changes almost nothing), scaled by rstd. These are the
+    projections on the two: |xhat|² is D (but for eps), so xhat·mean(u·xhat) is u's part along xhat, as
+    mean(u) is its part along (1, ..., 1).
     Facts    sum(dx) = 0 for every token. With gamma = 1, a constant dy gives dx = 0.
              sum(dx·xhat) = rstd·sum(u·xhat)·eps/(var + eps) with var = mean(xc²): zero up to eps.
     """

@@ -16,7 +16,7 @@ class CrossEntropyCache(NamedTuple):
 def cross_entropy_forward(
     logits: Array, labels: Array, label_smoothing: float = 0.0
 ) -> tuple[Array, CrossEntropyCache]:
-    """Mean cross-entropy of a batch, from logits.
+    """Mean cross-entropy of a batch, from logits: the scores before softmax.
 
     Shapes   logits (B, K), labels (B,) integers in 0..K-1 or (B, K) probabilities (rows sum to 1)  ->  loss ()
     Formula  t = (1 - s)·labels + s/K;  loss = mean over the batch of (log(sum_j exp(z_j)) - sum_j t_j z_j)
@@ -39,9 +39,11 @@ def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Ar
     """Given dloss () and the cache, return dlogits (B, K).
 
     Derivation, for one image with logits z and targets t that sum to 1.
-      (1) loss = log(sum_j exp(z_j)) - sum_j t_j z_j.
+      (1) loss = -sum_j t_j log p_j, and log p_j = z_j - log(sum_k exp(z_k)); since the targets sum to 1,
+          loss = log(sum_j exp(z_j)) - sum_j t_j z_j.
       (2) The first term's slope is exp(z_i)/sum_j exp(z_j) = p_i, the second's is t_i: dz = p - t.
       (3) The mean over B images gives each of them 1/B of dloss: dlogits = (p - t)·dloss/B.
+          This is the only 1/B there is: below, parameters sum over images and never average.
     In words: push every logit down by the probability it was given and up by the probability it deserved.
     Facts    every row sums to zero. It vanishes only where p = t, which smoothing puts within reach.
     """

@@ -32,8 +32,11 @@ def mlp_backward(dy: Array, cache: MlpCache) -> tuple[Array, Array, Array, Array
     """Given dy (..., E) and the cache, return dx (..., D), dW1 (D, F), db1 (F,), dW2 (F, E), db2 (E,).
 
     Derivation: the forward read from bottom to top.
+      (1) Back through the second linear layer.
+      (2) Back through the GELU.
+      (3) Back through the first linear layer.
     """
-    dactive, dW2, db2 = linear_backward(dy, cache.fc2)  # (..., E) -> (..., F)
-    dhidden = gelu_backward(dactive, cache.gelu)
-    dx, dW1, db1 = linear_backward(dhidden, cache.fc1)  # (..., F) -> (..., D)
+    dactive, dW2, db2 = linear_backward(dy, cache.fc2)  # (1)  (..., E) -> (..., F)
+    dhidden = gelu_backward(dactive, cache.gelu)  # (2)
+    dx, dW1, db1 = linear_backward(dhidden, cache.fc1)  # (3)  (..., F) -> (..., D)
     return dx, dW1, db1, dW2, db2

@@ -32,7 +32,8 @@ def patchify(images: Array, patch_size: int) -> Array:
 
 
 def unpatchify(patches: Array, image_size: tuple[int, int], patch_size: int) -> Array:
-    """Put patches back where they came from: the inverse of `patchify`, and so its transpose.
+    """Put patches back where they came from: the inverse of `patchify`, which only
+    permutes pixels, and so also its transpose.
 
     Shapes   patches (B, N, C·P·P)  ->  images (B, C, Sh, Sw)
     """

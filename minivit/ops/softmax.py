@@ -50,7 +50,7 @@ def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
       (2) Collect over the outputs: dx_j = sum_i dy_i y_i ([i = j] - y_j) = y_j dy_j - y_j sum_i dy_i y_i,
               dx = y · (dy - sum(dy·y)).
     In words: what counts is how much better an entry's gradient is than the average under the weights y.
-    The K x K matrix of (1) is never built.
+    The K x K Jacobian of (1) is never built.
     Facts    sum(dx) = 0 for every row: adding a constant to the scores changes nothing. A constant dy gives dx = 0.
     """
     (y,) = cache

@@ -98,6 +98,15 @@ def test_a_step_out_of_the_domain_is_not_used():
     assert report.passed, report
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_small_slope_on_a_large_output_is_not_lost_in_rounding(seed):
+    """Estimates at tiny steps agree by chance now and then; they must not be chosen."""
+    report = check(
+        lambda x: (1 + 1e-5 * np.sin(x).sum(), x), lambda dy, x: 1e-5 * dy * np.cos(x), {"x": inputs()["x"]}, seed=seed
+    )
+    assert report.worst.relative_error <= 5e-9
+
+
 # What is wrong with the gradient
 
 
@@ -111,7 +120,7 @@ def test_a_step_out_of_the_domain_is_not_used():
         (lambda g: 0 * g, "The whole gradient is zero: nothing was sent back"),
         (lambda g: g + 0.1 * np.arange(g.size).reshape(g.shape), "Of the entries looked at, "),
         (lambda g: np.where(np.arange(g.size).reshape(g.shape) == 2, 0, g), "Of the entries looked at, 1 of "),
-        (lambda g: g[::-1], ": look for a missing or wrong term"),
+        (lambda g: g[::-1], ": look for a missing, extra or wrong term"),
     ],
     ids=["sign", "factor", "zero", "added", "entry", "order"],
 )
@@ -272,6 +281,12 @@ def test_a_kink_nearby_is_stepped_around():
     x = inputs()["x"]
     x[1, 2] = 1e-3
     assert check(relu_forward, relu_backward, {"x": x}).passed
+
+
+def test_rounding_is_not_taken_for_a_kink():
+    """1e6 + x has lost ten digits: slopes left and right differ, but by little."""
+    report = check(lambda x: ((x + 1e6) - 1e6, None), lambda dy, cache: 3 * dy, {"x": inputs()["x"]})
+    assert "look for a" in problem(report, "x")
 
 
 def test_a_jump_is_explained():
