@@ -62,11 +62,10 @@ def differences(probe: Probe, direction: numpy.ndarray, floor: float = 0.0) -> f
     """The derivative along a unit direction by central differences, extrapolated to h = 0.
 
     (1) slope(h) = s + a h² + b h⁴ + ...: from h and h/2, (4·slope(h/2) - slope(h))/3 is free of h², and so on.
-    (2) h is halved again and again; of all estimates, the one is kept that moved least from the two that made it,
-        its rounding error added. That chooses the step for this tensor: small enough for (1), large enough to round
-        little.
-    (3) Ends when the error is below CONVERGED, relative to the slope or to `floor`, or when rounding alone would add
-        more than the best estimate's error.
+    (2) h is halved again and again; of all estimates, the one is kept that moved least from the two that made it.
+        That chooses the step for this tensor: small enough for (1), large enough to round little.
+    (3) Ends at a change below CONVERGED, relative to the slope or to `floor`, or below what rounding will do to the
+        next step: beyond that, estimates agree by chance.
     """
     h = probe.step(direction)
     rounding = ROUNDING * float(abs(probe.dy * probe.y(probe.x)).sum()) / h
@@ -76,9 +75,9 @@ def differences(probe: Probe, direction: numpy.ndarray, floor: float = 0.0) -> f
         row = [probe.slope(direction, h / 2**halving)]
         for k, coarse in enumerate(before):
             row.append(row[k] + (row[k] - coarse) / (4 ** (k + 1) - 1))  # (1)
-            error = max(abs(row[-1] - row[k]), abs(row[-1] - coarse)) + rounding * 2**halving
-            if error < smallest:  # (2) NaN is never smaller
-                best, smallest = row[-1], error
+            change = max(abs(row[-1] - row[k]), abs(row[-1] - coarse))
+            if change < smallest:  # (2) NaN is never smaller
+                best, smallest = row[-1], change
         if smallest <= max(CONVERGED * max(abs(best), floor), rounding * 2 ** (halving + 1)):  # (3)
             break
         before = row
