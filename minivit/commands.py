@@ -40,8 +40,12 @@ def train(arguments: argparse.Namespace) -> None:
         return overfit(data, model_settings, train_settings, device)
     else:
         run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
-    drawn = (run.folder / "curves.png").exists() or save_curves(run.folder)
-    print(f"\nthe run is in {run.folder}{'' if drawn else ' (pip install minivit[viz] also draws its curves)'}; next:")
+    try:
+        drawn = (run.folder / "curves.png").exists() or save_curves(run.folder)
+        note = "" if drawn else " (pip install minivit[viz] also draws its curves)"
+    except OSError as error:
+        note = f" (its curves cannot be written: {error.strerror})"
+    print(f"\nthe run is in {run.folder}{note}; next:")
     name = shlex.quote(str(run.folder))
     print(f"  minivit eval {name}                per class, and what is taken for what")
     print(f"  minivit predict {name} digit.png   a photo or drawing of your own")

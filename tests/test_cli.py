@@ -172,6 +172,27 @@ def test_the_last_line_is_the_result(trained, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    "drawn, note",
+    [
+        (True, ""),
+        (False, " (pip install minivit[viz] also draws its curves)"),
+        (None, " (its curves cannot be written: full)"),
+    ],
+)
+def test_a_run_ends_well_without_its_curves(drawn, note, trained, tmp_path, monkeypatch, capsys):
+    def draw(folder):
+        if drawn is None:
+            raise OSError(28, "full")
+        return drawn
+
+    monkeypatch.setattr(minivit.commands, "save_curves", draw)
+    folder = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("curves.png"))
+    assert main(["train", "--resume", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == f"the run is in {folder}{note}; next:" and LAST_LINE.fullmatch(lines[-1])
+
+
 def test_a_name_with_spaces_can_be_pasted(data, tmp_path, capsys):
     assert main(["train", "--data", data, "--out", str(tmp_path / "a b"), *tiny.flags(epochs=1)]) == 0
     assert f"  minivit eval '{tmp_path / 'a b'}' " in capsys.readouterr().out
