@@ -96,6 +96,8 @@ def check_schedule(optim: ModuleType) -> None:
     assert_equal("rates without warm-up", [optim.warmup_cosine(t, 8.0, 0, 2, 0.0) for t in range(3)], [8.0, 4.0, 0.0])
     endless = [optim.warmup_cosine(step, 8.0, 4, None) for step in (0, 3, 4, 1000)]
     assert_equal("rates without an end", endless, [2.0, 8.0, 8.0, 8.0])
+    short = [optim.warmup_cosine(t, 8.0, 4, 5, 0.25) for t in (4, 5)]
+    assert_equal("rates of a cosine of one step", short, [8.0, 2.0])
     assert_equal("rates of a run that is all warm-up", optim.warmup_cosine(4, 8.0, 4, 4, 0.25), 8.0)
 
 
