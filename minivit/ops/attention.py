@@ -56,12 +56,12 @@ def dot_product_backward(
     Derivation, for one head of one image; a product y = A @ V hands back dA = dy @ Vᵀ and dV = Aᵀ @ dy (linear.py).
       (1) y = A @ v with A = dropout(attn):  dv = Aᵀ @ dy,  dA = dy @ vᵀ.
       (2) Back through dropout and the softmax of every row:  dscores (softmax.py).
-      (3) scores = qs @ kᵀ with the scaled query qs = q/sqrt(Dh):  dqs = dscores @ k,  dk = dscoresᵀ @ qs
-          (the scale is inside qs).
+      (3) scores = qs @ kᵀ with the scaled query qs = q/sqrt(Dh):  dqs = dscores @ k,  dk = dscoresᵀ @ qs.
+          The scale is inside qs. Summed over the keys, dk is sum_i qs_i·(sum_j dscores_ij) = 0 (softmax.py, Facts).
       (4) q came in before the scale:  dq = dqs/sqrt(Dh).
     In words: values hear from every token that listened to them; queries and keys hear through the weights they made.
     Facts    the sum of dk over tokens is 0: one vector added to every key adds one number to all scores of a query,
-             and softmax does not see that: sum_j dk_j = sum_i qs_i·(sum_j dscores_ij) = 0. So the key bias of the layer below has gradient zero.
+             and softmax does not see that. So the key bias of the layer below has gradient zero.
     """
     xp = array_module(dy)
     qs, k, v, softmax, mask, dropped = cache

@@ -169,7 +169,7 @@ SCORES = Operation(
     _scores_forward,
     _scores_backward,
     "x0 @ x1ᵀ / sqrt(Dh)",
-    Place(attention.dot_product_forward, "scores = q @ k"),
+    Place(attention.dot_product_forward, "scores = qs @ k"),
     (
         Gradient("dy @ x1 / sqrt(Dh)", Place(attention.dot_product_backward, "xp.matmul(dscores, k")),
         Gradient("dyᵀ @ x0 / sqrt(Dh)", Place(attention.dot_product_backward, "xp.matmul(dscores.swap")),
