@@ -37,7 +37,7 @@ def load(data: str) -> Dataset:
         return read_folder(BUNDLED)
     if data == "mnist":
         return read_folder(find_mnist() or fetch_mnist(), CHECKSUMS)._replace(name="mnist")
-    if Path(data).is_dir():
+    if os.path.isdir(data):
         return read_folder(data)
     raise DataError(f'no data called "{data}": expected mnist5k, mnist or a folder of IDX files; check the name')
 

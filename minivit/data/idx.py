@@ -30,7 +30,7 @@ class DataError(ValueError):
 
 def find_idx(folder: Path, name: str) -> Path | None:
     """The file `name`, else `name.gz`, in `folder`; None where there is neither."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    return next((path for path in (folder / name, folder / f"{name}.gz") if os.path.isfile(path)), None)
 
 
 def read_idx(path: str | os.PathLike[str], sha256: str | None = None) -> npt.NDArray[np.uint8]:
@@ -45,8 +45,10 @@ def read_idx(path: str | os.PathLike[str], sha256: str | None = None) -> npt.NDA
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; expected an IDX file") from None
     content = unpack(packed, str(path))
-    if sha256 is not None:
-        check_sha256(content, sha256, str(path))
+    if sha256 not in (None, found := hashlib.sha256(content).hexdigest()):
+        raise DataError(
+            f"{path} is another file: unpacked, its SHA-256 is {found}, expected {sha256}; move it away to fetch it"
+        )
     return parse_idx(content, str(path))
 
 
@@ -58,15 +60,6 @@ def unpack(content: bytes, name: str) -> bytes:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{name} is a damaged gzip file ({error}), {len(content)} bytes long; fetch it again") from None
-
-
-def check_sha256(content: bytes, expected: str, name: str) -> None:
-    """Raise DataError unless the SHA-256 of `content` (unpacked: mirrors pack anew) is `expected`."""
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise DataError(
-            f"{name} is another file: unpacked, its SHA-256 is {found}, expected {expected}; fetch it again"
-        )
 
 
 def parse_idx(content: bytes, name: str) -> npt.NDArray[np.uint8]:

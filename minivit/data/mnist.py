@@ -1,5 +1,6 @@
 """Fetching MNIST: four gzipped IDX files from the first mirror that has them, checked, and kept for the next time."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from .idx import GZIP_MAGIC, DataError, check_sha256, find_idx, read_idx, unpack, write_whole
+from .idx import GZIP_MAGIC, DataError, find_idx, read_idx, unpack, write_whole
 
 # SHA-256 of the unpacked files, since every mirror packs anew.
 CHECKSUMS: Mapping[str, str] = MappingProxyType(
@@ -31,7 +32,7 @@ LARGEST = 64 << 20  # bytes; more than this is not one of the files, whatever is
 
 
 def data_folders() -> list[Path]:
-    """Where data is looked for: $MINIVIT_DATA if set, the platform's cache folder. New files go to the first."""
+    """Where data is looked for: $MINIVIT_DATA if set, the platform's folder for caches. New files go to the first."""
     if sys.platform == "win32":
         caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -94,7 +95,7 @@ def _ask_mirrors(name: str, checksum: str, mirrors: Sequence[str], folder: Path,
         try:
             return _download(address, checksum, progress)
         except (OSError, HTTPException, ValueError) as error:  # the network's, the protocol's, the content's
-            answers.append(f"{mirror} said: {_in_words(error)}")
+            answers.append(f"{mirror}: {_in_words(error)}")
             if progress:
                 tqdm.write(f"no {name} yet: {answers[-1]}", file=sys.stderr)
     raise DataError(
@@ -114,16 +115,19 @@ def _download(address: str, checksum: str, progress: bool) -> bytes:
             while len(content) <= LARGEST and (piece := reply.read(1 << 16)):
                 content += piece
                 bar.update(len(piece))
+    if len(content) > LARGEST:
+        raise DataError(f"more than {LARGEST} bytes")
     if promised is not None and len(content) < promised:
         raise DataError(f"{len(content)} bytes, {promised} promised")
     if not content.startswith(GZIP_MAGIC):
         raise DataError(f"{len(content)} bytes that are not gzipped")
-    check_sha256(unpack(bytes(content), name), checksum, name)
+    found = hashlib.sha256(unpack(bytes(content), name)).hexdigest()
+    if found != checksum:
+        raise DataError(f"another file: its SHA-256 is {found}, expected {checksum}")
     return bytes(content)
 
 
 def _in_words(error: Exception) -> str:
     """What went wrong, on one line."""
-    if isinstance(error, HTTPError):
-        return f"HTTP {error.code} {error.reason}"
-    return " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
+    status = f"HTTP {error.code} " if isinstance(error, HTTPError) else ""
+    return status + (" ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__)

@@ -90,8 +90,8 @@ def place_ink(ink: npt.NDArray[np.float32], height: int, width: int) -> npt.NDAr
     """Crop ink (h, w) in 0..1 to what is drawn, scale it and centre it by mass: uint8 (height, width)."""
     from PIL import Image
 
-    top, bottom = _extent((ink > EDGE).any(1))
-    left, right = _extent((ink > EDGE).any(0))
+    top, bottom = _extent(ink.max(1))
+    left, right = _extent(ink.max(0))
     scale = DIGIT * min(height / (bottom - top), width / (right - left))
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     digit = np.asarray(Image.fromarray(ink[top:bottom, left:right]).resize(size, Image.Resampling.BICUBIC))
@@ -151,9 +151,9 @@ def _fit_paper(grey: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], 
     return (terms @ fit).astype(np.float32), 6 * float(np.quantile(np.abs(rise), 1 / 3))
 
 
-def _extent(used: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """The first index that is used, and one past the last."""
-    places = np.flatnonzero(used)
+def _extent(most: npt.NDArray[np.float32]) -> tuple[int, int]:
+    """The first row or column whose strongest ink counts, and one past the last."""
+    places = np.flatnonzero(most > EDGE)
     return int(places[0]), int(places[-1]) + 1
 
 

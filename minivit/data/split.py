@@ -37,7 +37,8 @@ def split_validation(train: Split, count: int | None = None) -> tuple[Split, Spl
     order = np.argsort(_fingerprints(train.images), kind="stable")
     for label, share in enumerate(_shares(np.bincount(train.labels), count)):
         chosen[order[train.labels[order] == label][:share]] = True
-    return Split(*(part[~chosen] for part in train)), Split(*(part[chosen] for part in train))
+    images, labels = train
+    return Split(images[~chosen], labels[~chosen]), Split(images[chosen], labels[chosen])
 
 
 def _fingerprints(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
