@@ -57,6 +57,5 @@ def _hint(analytic: numpy.ndarray, numeric: numpy.ndarray, gaps: numpy.ndarray, 
         return f". Every entry is {-ratio:.6g} times what it should be: look for a sign"
     wrong = int((gaps > CLEAR * max(rms(analytic), rms(numeric))).sum())
     count = "all" if wrong == gaps.size else f"{wrong} of {gaps.size}"
-    return (
-        f". Of the entries looked at, {count} are wrong, at a cosine of {angle:.4f}: look for a missing, extra or wrong term, a wrong axis, or a transpose"
-    )
+    where = f"Of the entries looked at, {count} are wrong, at a cosine of {angle:.4f}"
+    return f". {where}: look for a missing, extra or wrong term, a wrong axis, or a transpose"

@@ -13,5 +13,7 @@ def test_the_checker_finds_the_two_mistakes_of_the_example():
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     first, second, third = text.split(" try\n")[1:4]
     assert "FAILED: gain: its gradient has shape (2, 5, 12), the tensor itself (12,)" in first
-    assert second.count("FAILED") == 1 and "FAILED: x: " in second and "look for a missing, extra or wrong term" in second
+    assert (
+        second.count("FAILED") == 1 and "FAILED: x: " in second and "look for a missing, extra or wrong term" in second
+    )
     assert "FAILED" not in third.split("What a test")[0] and third.count(": passed, ") == 2
