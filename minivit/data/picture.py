@@ -18,7 +18,7 @@ from .idx import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-DIGIT = 20 / 28  # the longer side of the ink, of the side of the frame
+DIGIT = 20 / 28  # how much of the frame the ink fills
 WORKING = 224  # pixels: larger pictures are first reduced to sides of at most this; noise fades
 FAINTEST = 16.0  # of 255: what differs less from the paper is no ink
 EDGE = 0.2  # of the full strength of the ink: what is fainter does not count for the size of the digit
@@ -28,9 +28,9 @@ SPECK = 0.05  # of the ink of the largest stroke: what is smaller and apart from
 def read_picture(path: str | os.PathLike[str], channels: int, height: int, width: int) -> npt.NDArray[np.uint8]:
     """Read a picture file (PNG, JPEG, whatever pillow reads) for a model of images of this size.
 
-    channels: 1 prepares the picture as a digit of MNIST: grey, light on dark, cropped to the ink, its longer side
-    scaled to 20/28 of the frame, centred by mass; 3 only resizes it, in RGB. Transparent places count as white paper,
-    or as black where nothing would be seen on white.
+    channels: 1 prepares the picture as a digit of MNIST: grey, light on dark, cropped to the ink, scaled to fill 20/28
+    of the height or width (whichever comes first), centred by mass; 3 only resizes it, in RGB. Transparent places count
+    as white paper, or as black where nothing would be seen on white.
     Returns uint8 (channels, height, width).
     Raises DataError if the file cannot be read, if no digit stands out in it, if channels is neither 1 nor 3, and if
     pillow is not installed.
