@@ -63,8 +63,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, numpy.ndarray], conten
     """Write host arrays and JSON values to one safetensors file, atomically, with a SHA-256 over both, since
     safetensors itself would not notice a flipped byte. The same input gives the same bytes."""
     arrays = {name: numpy.ascontiguousarray(array) for name, array in tensors.items()}
-    text = json.dumps({**content, "sha256": _digest(arrays, content)}, sort_keys=True)
-    write_atomically(path, save(arrays, {KEY: text}))
+    write_atomically(path, save(arrays, {KEY: _sealed(arrays, content)}))
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, numpy.ndarray], dict[str, Any]]:
@@ -76,12 +75,12 @@ def read_tensors(path: str | Path) -> tuple[dict[str, numpy.ndarray], dict[str, 
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
         content = json.loads(metadata[KEY])
-        digest = content.pop("sha256")
+        del content["sha256"]
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
     except (KeyError, ValueError, TypeError, AttributeError):
         raise CheckpointError(f"{path}: a safetensors file, but not one that minivit wrote") from None
-    if digest != _digest(arrays, content):
+    if metadata[KEY] != _sealed(arrays, content):
         raise CheckpointError(f"{path}: damaged, its contents do not match their checksum; use another copy")
     return arrays, content
 
@@ -112,9 +111,10 @@ def load_model(path: str | Path) -> tuple[Params, ViTConfig]:
     return params, config
 
 
-def _digest(arrays: Mapping[str, numpy.ndarray], content: dict[str, Any]) -> str:
+def _sealed(arrays: Mapping[str, numpy.ndarray], content: dict[str, Any]) -> str:
+    """The content as JSON, always the same text for the same content, with the SHA-256 of it and the arrays."""
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         digest.update(arrays[name])
-    return digest.hexdigest()
+    return json.dumps({**content, "sha256": digest.hexdigest()}, sort_keys=True)

@@ -432,9 +432,12 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(stopped):
     header = 8 + int.from_bytes(good[:8], "little")
     draw = random.Random(0)
     places = [*range(0, header, 5), *(draw.randrange(header, len(good)) for _ in range(50)), len(good) - 1]
-    for place in places:
+    flips = [(place, 1 << draw.randrange(8)) for place in places]
+    flips += [(place, 32) for place in range(header) if good[place : place + 2] == b"e-"]  # 1e-05 becomes 1E-05
+    assert len(flips) > len(places)
+    for place, bit in flips:
         bad = bytearray(good)
-        bad[place] ^= 1 << draw.randrange(8)
+        bad[place] ^= bit
         path.write_bytes(bad)
         with pytest.raises(CheckpointError) as caught:
             read_tensors(path)
