@@ -65,6 +65,19 @@ def _result(r, source=None, copies=False):
     return _made(r, copies)
 
 
+def _promoted(values):
+    """Operands in their common type as CuPy and NumPy 2 find it: Python numbers adapt, nobody looks at values.
+    (NumPy 1 made 0-d float32 arrays times Python numbers float64, and arrays times np.float64 float32.)"""
+    if len(values) == 1 or builtins.all(np.ndim(x) for x in values):
+        return values
+    kinds = {bool: "b", int: "i", float: "f"}
+    common = np.result_type(*[x.dtype for x in values if type(x) not in kinds] or [bool])
+    for x in values:
+        if "bif".find(kinds.get(type(x), "b")) > "bif".find(common.kind.replace("u", "i")):
+            common = np.result_type(common, type(x))
+    return [np.asarray(x, common) for x in values]
+
+
 def _check_out(out):
     if isinstance(out, tuple):
         (out,) = out
@@ -236,7 +249,7 @@ class ufunc:
         for x in args:
             if not isinstance(x, (ndarray, numbers.Number, np.generic)):
                 raise TypeError(f"Unsupported type {type(x)}")
-        values = map(_unwrap, args)
+        values = _promoted([_unwrap(x) for x in args])
         if out is None:
             return _result(self._function(*values, dtype=dtype, casting=casting))
         stats["launch"] += 1
