@@ -14,8 +14,7 @@ from minivit.parallel import BatchResult, Workers, loss_and_grads, shards
 from minivit.train import TrainConfig, Trainer
 from minivit.vit import ViT
 
-# What a stand-in for a GPU counts and an operation must not do. NumPy 1 itself makes 0-d float32 numbers float64.
-COSTS = ("h2d", "d2h", "sync", "float64")[: 4 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 3]
+COSTS = ("h2d", "d2h", "sync", "float64")  # what the stand-in counts and an operation must not do
 READS = {"softmax, fast"}  # rows that ask for the branch that waits for the device
 BOUND = 1e-5  # relative, per tensor, in float32: the backends add in different orders
 
