@@ -95,7 +95,7 @@ def place_ink(ink: npt.NDArray[np.float32], height: int, width: int) -> npt.NDAr
     scale = DIGIT * min(height / (bottom - top), width / (right - left))
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     digit = np.asarray(Image.fromarray(ink[top:bottom, left:right]).resize(size, Image.Resampling.BICUBIC))
-    digit = np.clip(digit / digit.max(), 0, 1)  # thin lines fade when they are made small
+    digit = np.clip(digit / min(1, digit.max()), 0, 1)  # thin lines fade when they are made small
     frame = np.zeros((height, width), np.uint8)
     frame[_centred(digit.sum(1), height), _centred(digit.sum(0), width)] = np.rint(255 * digit)
     return frame

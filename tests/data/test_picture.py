@@ -116,6 +116,13 @@ def test_size_and_place(tmp_path):
             assert abs(centre - 14) <= 0.51 or inked[0] <= 1 or inked[-1] >= 26  # or as near as the frame allows
 
 
+def test_thin_lines_do_not_fade(tmp_path):
+    drawn = np.zeros((400, 400))
+    drawn[60:63, 100:300] = drawn[60:340, 297:300] = 1  # a seven by a fine pen: a fifth of a pixel in the frame
+    found = read(colour(drawn, [255], [0]), tmp_path / "seven.png")
+    assert found.max() == 255 and np.median(found[found > 0]) > 100
+
+
 def test_other_frames(tmp_path):
     """The ink fills 20/28 of the height or of the width, whichever comes first."""
     image = colour(sheet(DIGITS[20], 100, np.random.default_rng(0)), [255], [0])
