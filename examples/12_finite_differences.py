@@ -1,10 +1,11 @@
 """Is a gradient right? Move along it a little and see how far the output moves: (f(x + h) - f(x - h)) / 2h.
 
 Too large an h sees the curve bend, too small an h sees only rounding. In between lies the V's tip: about ten digits in
-float64 and four in float32, which is why gradients are checked in float64. The tip lies where
-rounding, eps/h, meets bending, h²: near h = eps^(1/3), 6e-6 in float64 and 5e-3 in float32, times the curve's own scale.
-The complex step has no lower limit: in f(x + ih) = f + ih·f' - h²·f''/2 - ... the imaginary part is h·f' by itself, and
-nothing is subtracted. Where x + h = x, differences see no change at all: the flat part of float32. The tool that does all this for your own layers is minivit.gradcheck.
+float64 and four in float32, which is why gradients are checked in float64. The tip lies where rounding, eps/h, meets
+bending, h²: near h = eps^(1/3), 6e-6 in float64 and 5e-3 in float32, times the curve's own scale. Where x + h = x,
+differences see no change at all: the flat part of float32. The complex step has no lower limit: in
+f(x + ih) = f + ih·f' - h²·f''/2 - ... the imaginary part is h·f' by itself, and nothing is subtracted. The tool that
+does all this for your own layers is minivit.gradcheck.
 """
 
 import numpy as np

@@ -6,8 +6,6 @@ that was there before. Nothing is pickled: loading runs no code of the file's.
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .config import ViTConfig
+from .files import write_atomically
 from .model import parameter_shapes
 from .params import Params
 
@@ -25,23 +24,6 @@ KEY = "minivit"  # the one metadata entry; several would come out in another ord
 
 class CheckpointError(ValueError):
     """A file that does not hold what it should; the message is one line and names the file."""
-
-
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a file so that at every moment, also after a crash or on a full disk, `path` holds either what it held
-    before or all of `content`. Raises OSError if that cannot be done."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def write_json(path: str | Path, values: Any) -> None:

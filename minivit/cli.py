@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
     it = command(commands.data, "data", "fetch a data set, verify it and keep it in the cache", device=False)
     it.add_argument("name", choices=("mnist",), help="which data set")
-    it.add_argument("--mirror", metavar="URL", action="append", help="try this address first; may be repeated")
+    it.add_argument("--mirror", metavar="URL", action="append", help="fetch from here instead; may be repeated")
     return parser
 
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import CheckpointError, read_json, write_atomically
+from .checkpoint import CheckpointError, read_json
+from .files import write_atomically
 from .machine import lock
 
 STATE = "state.safetensors"

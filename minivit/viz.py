@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from .checkpoint import write_atomically
+from .files import write_atomically
 from .folder import read_metrics
 
 

@@ -14,12 +14,12 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FIL
 
 # Every file and folder, in an order in which they can be understood: each imports only what stands before it ...
 ORDER = """
-    backend randomness machine data ops params optim config explain inputs masks model checkpoint parallel vit __init__
-    evaluate gradcheck insight walk train diagnose recipes progress state folder run viz commands cli __main__
+    files backend randomness machine data ops params optim config explain inputs masks model checkpoint parallel vit
+    __init__ evaluate gradcheck insight walk train diagnose recipes progress state folder run viz commands cli __main__
 """.split()
 # ... and these only a part of that.
 ONLY = {
-    "data": "",
+    "data": "files",
     "ops": "backend",
     "params": "backend",
     "optim": "backend params",
@@ -34,6 +34,7 @@ OUTSIDE = {
     "config": "",
     "explain": "",
     "checkpoint": "numpy safetensors",
+    "files": "",
     "parallel": "numpy threadpoolctl",
     "walk": "numpy einops",
     "gradcheck": "numpy tqdm matplotlib",

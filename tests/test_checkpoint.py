@@ -15,10 +15,10 @@ from minivit.checkpoint import (
     load_model,
     read_json,
     read_tensors,
-    write_atomically,
     write_json,
     write_tensors,
 )
+from minivit.files import write_atomically
 
 CONFIG = ViTConfig(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=4, depth=1, heads=2, mlp_dim=5)
 SAVE = """

@@ -13,12 +13,13 @@ import gzip
 import hashlib
 import math
 import os
-import secrets
 import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from ..files import write_atomically
 
 GZIP_MAGIC = b"\x1f\x8b"
 IDX_MAGIC = b"\0\0\x08"  # of unsigned bytes
@@ -98,19 +99,10 @@ def write_idx(path: str | os.PathLike[str], values: npt.NDArray[np.uint8]) -> No
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that whoever looks finds all of it or nothing, whatever is killed and whoever else writes it.
 
-    The bytes go to a private file beside it, are forced to the disk, and only then take the name.
     Raises DataError if the folder or the disk does not let it.
     """
-    private = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        try:
-            with open(private, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(private, path)
-        finally:
-            private.unlink(missing_ok=True)
+        write_atomically(path, content)
     except OSError as error:
         raise DataError(
             f"cannot write {path}: {error.strerror or error}; choose a folder that can be written"
