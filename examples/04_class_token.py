@@ -1,4 +1,4 @@
-"""The class token belongs to no patch. It starts as the same vector for every image and ends as what the classifier reads.
+"""The class token belongs to no patch. It starts as one vector for every image and ends as what the classifier reads.
 
 On the way attention fills it with what the patches know. Its gradient sums over every image, since every image used it
 (minivit/ops/positions.py).

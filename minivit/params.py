@@ -27,7 +27,8 @@ class Params(Mapping[str, Array]):
         size = sum(map(math.prod, self.shapes.values()))
         if flat.shape != (size,) or not flat.flags.c_contiguous:
             gaps = "" if flat.flags.c_contiguous else " with gaps"
-            raise ValueError(f"these parameters need a vector of shape ({size},) without gaps, not {flat.shape}{gaps}")
+            needed = f"need one vector of shape ({size},) without gaps"
+            raise ValueError(f"parameters of these shapes {needed}, not {flat.shape}{gaps}")
         self.flat = flat
         self._views: dict[str, Array] = {}
         start = 0
