@@ -36,7 +36,8 @@ def train_with_kills(folder: Path, data: str, kills: int, draw: random.Random) -
     seen = [kill(folder, data, 0, ".config.json.", draw), kill(folder, data, 0, ".state.safetensors.", draw)]
     seen += [kill(folder, data, step, "", draw) for step in steps]
     with process(folder, data) as last_process:
-        assert last_process.wait(60) == 0
+        _, errors = last_process.communicate(timeout=120)
+    assert last_process.returncode == 0, "\n".join([*seen, errors])
     return seen
 
 
@@ -52,14 +53,15 @@ def kill(folder: Path, data: str, step: int, file: str, draw: random.Random) -> 
                 break
             time.sleep(0.0002)
         victim.kill()
+        errors = victim.stderr.read()
+    assert not errors, errors
     return f"step {logged(folder)}: {', '.join(sorted(path.name for path in files(folder)))}"
 
 
 def process(folder: Path, data: str) -> subprocess.Popen:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if (folder / "config.json").exists():
-        return start("train", "--resume", str(folder), **quiet)
-    return start("train", "--data", data, "--out", str(folder), *SETTINGS, **quiet)
+        return start("train", "--resume", str(folder), stdout=subprocess.DEVNULL)
+    return start("train", "--data", data, "--out", str(folder), *SETTINGS, stdout=subprocess.DEVNULL)
 
 
 def files(folder: Path) -> list[Path]:
