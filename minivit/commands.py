@@ -6,6 +6,8 @@ import shlex
 import sys
 from typing import Any
 
+import numpy
+
 from . import explain as derivations
 from . import insight
 from .config import TrainConfig, ViTConfig
@@ -79,9 +81,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     model = load_run(arguments.run, arguments.device).model
-    for path in arguments.images:
-        picture = read_picture(path, *model.config.image_shape)
-        probabilities = model.predict(picture[None], arguments.threads)[0]
+    pictures = numpy.stack([read_picture(path, *model.config.image_shape) for path in arguments.images])
+    for path, probabilities in zip(arguments.images, model.predict(pictures, arguments.threads)):
         best = sorted(range(len(probabilities)), key=lambda k: -probabilities[k])[:3]
         guesses = [f"{k} ({100 * probabilities[k]:.1f} %)" for k in best]
         print(f"{path}: {guesses[0]}, then {' and '.join(guesses[1:])}" if len(best) > 1 else f"{path}: {guesses[0]}")

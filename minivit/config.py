@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from .data.augment import STRONGEST
 from .ops.gelu import FORMS
 
 POOLS = ("cls", "mean")
+IMAGES_SEEN, MOST_EPOCHS = 330_000, 500  # by a training whose number of epochs is not given
 POSITIONS = ("learned", "sincos1d", "sincos2d", "none")
 
 
@@ -78,7 +80,7 @@ class ViTConfig:
             value = (default,) * self.channels if value is None else tuple(float(v) for v in value)
             _check(len(value) == self.channels, f"{name} needs one number for each of {self.channels} channels")
             object.__setattr__(self, name, value)
-        _check(all(std > 0 for std in self.pixel_std), f"pixel_std must be positive, not {self.pixel_std}")
+        _check(all(std > 0 for std in self.pixel_std or ()), f"pixel_std must be positive, not {self.pixel_std}")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -118,7 +120,7 @@ class ViTConfig:
 class TrainConfig:
     """How a model is trained. Raises ValueError or TypeError, naming the field, for values that cannot work."""
 
-    epochs: int | None = option(None, "passes over the training images; without it, enough to see 330,000 of them")
+    epochs: int | None = option(None, f"passes over the training images (default: enough to see {IMAGES_SEEN})")
     batch_size: int = option(64, "images in a step; any number, since memory is bounded by shards of the batch")
     learning_rate: float = option(1.5e-3, "peak learning rate, reached after the warm-up")
     warmup: float = option(0.1, "part of the steps over which the learning rate rises from zero")
@@ -147,12 +149,13 @@ class TrainConfig:
         for name in ("weight_decay", "augment", "seed", "validation"):
             value = getattr(self, name)
             _check(value is None or 0 <= value < math.inf, f"{name} must be at least 0, not {value}")
+        _check(self.augment <= STRONGEST, f"augment must be at most {STRONGEST}, not {self.augment}")
         for name in ("warmup", "label_smoothing", "beta1", "beta2", "ema"):
             _check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1), not {getattr(self, name)}")
 
     def epochs_for(self, images: int) -> int:
         """The number of epochs on so many training images."""
-        return self.epochs or max(1, round(330_000 / images))
+        return self.epochs or max(1, min(MOST_EPOCHS, round(IMAGES_SEEN / images)))
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON values."""

@@ -34,12 +34,13 @@ def first_not_finite(trainer: Trainer, images: numpy.ndarray, labels: numpy.ndar
         if event == "return" and not found and name.endswith(("_forward", "_backward")) and not _finite(value):
             found.append(_place(frame))
 
+    before = sys.getprofile()
     sys.setprofile(watch)
     try:
         with numpy.errstate(all="ignore"):
             trainer.gradients(images, labels, Workers(1))  # in this thread, which is watched
     finally:
-        sys.setprofile(None)
+        sys.setprofile(before)
     return f"{found[0]} made the first of them" if found else "repeating the step gave finite numbers"
 
 
@@ -81,7 +82,8 @@ def _finite(value: Any) -> bool:
 
 def _place(frame: FrameType | None) -> str:
     """Names of the functions from an operation up to the whole model's pass, and the block."""
-    names, block = [], ""
+    names: list[str] = []
+    block = ""
     while frame is not None:
         name = frame.f_code.co_name
         if name in ("vit_forward", "vit_backward"):

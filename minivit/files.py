@@ -1,7 +1,7 @@
 """Writing a file so that it is either whole or not there."""
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
@@ -12,14 +12,12 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     The bytes go to a private file beside it, are forced to the disk, and only then take the name.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    private = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(private, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        os.replace(private, path)
+    finally:
+        private.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import CheckpointError, read_json
+from .data import full_name
 from .files import write_atomically
 from .machine import lock
 
@@ -36,11 +37,13 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Path:
     Raises FileExistsError if `out` holds a run and `overwrite` is false, OSError if the folder cannot be made.
     """
     if out is None:
-        return _first_free(Path(data).resolve().name if Path(data).is_dir() else data)
+        return _first_free(Path(full_name(data)).name)
     folder = Path(out)
-    if (folder / "config.json").exists():
-        if not overwrite:
-            raise FileExistsError(f"{folder} holds a run already: choose another --out, --resume it, or --overwrite it")
+    found = [name for name in ("config.json", "model.safetensors", "result.json") if (folder / name).exists()]
+    if found and not overwrite:
+        what = "a run" if "config.json" in found else " and ".join(found)
+        raise FileExistsError(f"{folder} holds {what} already: choose another --out, --resume it, or --overwrite it")
+    if "config.json" in found:
         with holding(folder):  # not while another process trains in it
             pass
     folder.mkdir(parents=True, exist_ok=True)

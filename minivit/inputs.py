@@ -52,7 +52,8 @@ def pixel_statistics(images: numpy.ndarray) -> tuple[tuple[float, ...], tuple[fl
     means, stds = [], []
     values = numpy.arange(256) / 255
     for channel in range(images.shape[1]):
-        shares = numpy.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
+        parts = (images[start : start + 1000, channel] for start in range(0, len(images), 1000))  # bincount makes int64
+        shares = sum(numpy.bincount(part.ravel(), minlength=256) for part in parts) / images[:, channel].size
         means.append(float(shares @ values))
         stds.append(max(1e-6, math.sqrt(shares @ (values - means[-1]) ** 2)))
     return tuple(means), tuple(stds)
@@ -83,4 +84,10 @@ def normalise(pixels: numpy.ndarray, config: ViTConfig, dtype: Any) -> numpy.nda
 
 def prepare(images: numpy.ndarray, config: ViTConfig, dtype: Any) -> numpy.ndarray:
     """Checked images as the model takes them: uint8 are scaled and normalised, floats are taken as they are."""
-    return normalise(images, config, dtype) if images.dtype == numpy.uint8 else images.astype(dtype, copy=False)
+    if images.dtype == numpy.uint8:
+        return normalise(images, config, dtype)
+    with numpy.errstate(over="ignore"):
+        inputs = images.astype(dtype, copy=False)
+    if inputs is not images and not numpy.isfinite(inputs).all():
+        raise ValueError(f"images hold numbers that {inputs.dtype} cannot: pass normalised floats, a few units large")
+    return inputs

@@ -111,8 +111,10 @@ def _inputs(model: ViT, images: Any) -> Array:
 
 def _draw(model: ViT, image: numpy.ndarray, answer: int, out: Path) -> None:
     """Above: the image, its rollout and its pixel gradient. Below: the attention of every block, heads averaged."""
-    from matplotlib.figure import Figure
-
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ModuleNotFoundError("drawing needs matplotlib, which is missing: pip install minivit[viz]") from None
     attention = attention_maps(model, image[None])
     blocks = on_grid(attention.mean(2)[:, 0], model.config)  # (L, B, H, T, T) -> (L, Sh/P, Sw/P)
     gradient = pixel_gradient(model, image[None], answer)[0].sum(0)  # (C, Sh, Sw) -> (Sh, Sw)

@@ -25,7 +25,11 @@ def draw_masks(config: ViTConfig, batch: int, rng: numpy.random.Generator, dtype
     B, T, D = batch, config.tokens, config.dim
 
     def mask(p: float, *shape: int) -> Array | None:
-        return None if p == 0 else (rng.random(shape) >= p).astype(dtype) * numpy.array(1 / (1 - p), dtype)
+        return (
+            None
+            if p == 0
+            else (rng.random(shape, dtype="float32") >= p).astype(dtype) * numpy.array(1 / (1 - p), dtype)
+        )
 
     def branch(path: float) -> Array | None:
         drop, skip = mask(config.dropout, B, T, D), mask(path, B, 1, 1)

@@ -111,7 +111,8 @@ def vit_forward(
     Raises ValueError for a shape that is not the config's, an empty batch or another dtype.
     """
     _check_input(params, images, config)
-    x, embed = patch_embed_forward(images, *_some(params, "patch_embed.proj.", NORM), config.patch_size)
+    W, b = _some(params, "patch_embed.proj.", NORM)
+    x, embed = patch_embed_forward(images, W, b, config.patch_size)
     if config.pool == "cls":
         x, _ = class_token_forward(x, params["cls_token"])  # (B, N, D) -> (B, T, D)
     if config.positions != "none":
@@ -124,13 +125,15 @@ def vit_forward(
         block_masks = BlockMasks() if masks is None else masks.blocks[i]
         x, block = block_forward(x, norm1, attn, norm2, mlp, config.heads, config.norm_eps, config.gelu, block_masks)
         blocks.append(block)
-    x, norm = layernorm_forward(x, *_some(params, "norm.", NORM), config.norm_eps)
+    gamma, beta = _some(params, "norm.", NORM)
+    x, norm = layernorm_forward(x, gamma, beta, config.norm_eps)
     x, pool = pool_forward(x, config.pool)  # (B, T, D) -> (B, D)
     head: LinearCache | MlpCache
     if config.head_hidden is None:
         logits, head = linear_forward(x, *_some(params, "head.", NORM))  # (B, D) -> (B, K)
     else:
-        logits, head = mlp_forward(x, *_some(params, "head.", MLP), config.gelu)
+        W1, b1, W2, b2 = _some(params, "head.", MLP)
+        logits, head = mlp_forward(x, W1, b1, W2, b2, config.gelu)
     cache = ViTCache(config, params, embed, masks, tuple(blocks), norm, pool, head)
     if return_attention:
         return logits, cache, array_module(x).stack([block.attn.dot.softmax.y for block in blocks])

@@ -46,7 +46,8 @@ def adamw_step(
       (2) They started at zero, so after t steps they hold a part 1 - beta^t of a full mean; divide by it:
           mhat = m/(1 - beta1^t),  vhat = v/(1 - beta2^t).
       (3) Each entry moves by about the learning rate against its mean gradient, whatever the gradient's size, and
-          shrinks by its own decay, which does not pass through m and v (that is the W in AdamW):
+          shrinks by its own decay, which does not pass through m and v (that is the W in AdamW; times the learning
+          rate, as PyTorch has it):
           params -= learning_rate · (mhat/(sqrt(vhat) + eps) + decay·params).
     """
     xp = array_module(params)
@@ -79,8 +80,9 @@ def clip_by_norm(grads: Array, limit: float) -> Array:
 def ema_step(ema: Array, params: Array, memory: float, step: int) -> None:
     """Move the running mean `ema` (size,) a little towards `params` (size,), in place, after step 1, 2, ...
 
-    ema += (1 - d)·(params - ema) with d = min(memory, step/(step + 9)): the mean of everything seen while that is
-    little, later of about the last 1/(1 - memory) steps. Polyak, Juditsky 1992 (doi:10.1137/0330046).
+    ema += (1 - d)·(params - ema) with d = min(memory, step/(step + 9)): at first a mean that leans to the last tenth
+    of the steps, later one of about the last 1/(1 - memory). After Polyak, Juditsky 1992 (doi:10.1137/0330046), who
+    weigh all steps alike.
     """
     ema += (1 - min(memory, step / (step + 9))) * (params - ema)
 

@@ -1,12 +1,13 @@
 """Loss and gradient of a batch, computed in shards on threads and summed in a fixed order.
 
-A shard is a slice of the batch small enough for its activations to stay in a core's cache. How a batch is cut
-depends on the model and the batch only, never on the number of threads, so the result is the same to the last bit
+A shard is a slice of the batch small enough for the arrays of one operation to stay in a core's cache. How a batch is
+cut depends on the model and the batch only, never on the number of threads, so the result is the same to the last bit
 for any number of them. NumPy lets other threads run while it computes; each uses one BLAS thread.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy
@@ -38,7 +39,7 @@ class Workers:
         self._executor = ThreadPoolExecutor(threads, "minivit") if threads > 1 else None
         self._blas = ThreadpoolController()
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Generator[Any, None, None]:
         """The results of function(item), in order; BLAS gets its threads back at the end, and after an exception.
         A single item is computed in the calling thread."""
         with self._blas.limit(limits=1, user_api="blas"):
@@ -55,8 +56,8 @@ class BatchResult(NamedTuple):
 
 
 def shards(batch: int, config: ViTConfig) -> list[slice]:
-    """Cut a batch into slices of about TOKENS_PER_SHARD tokens: an even number of them, so that two threads share
-    them fairly, at least two if there are two images, all of nearly the same size."""
+    """Cut a batch into slices of about TOKENS_PER_SHARD tokens, all of nearly the same size: an even number of them
+    (but for a few images), so that two threads share them fairly, and at least two if there are two images."""
     pairs = -(-batch * config.tokens // (2 * TOKENS_PER_SHARD))
     count = min(batch, 2 * pairs)
     edges = [batch * i // count for i in range(count + 1)]
@@ -94,11 +95,11 @@ def loss_and_grads(
         correct = (logits.argmax(-1) == loss_cache.targets.argmax(-1)).sum()
         return BatchResult(loss * share, correct, grads)
 
-    results = workers.map(compute, list(enumerate(shards(len(images), config))))
-    loss, correct, grads = next(results)
-    for result in results:
-        loss, correct = loss + result.loss, correct + result.correct
-        grads.flat += result.grads.flat
+    with closing(workers.map(compute, list(enumerate(shards(len(images), config))))) as results:
+        loss, correct, grads = next(results)
+        for result in results:
+            loss, correct = loss + result.loss, correct + result.correct
+            grads.flat += result.grads.flat
     xp = array_module(params.flat)
     return BatchResult(xp.asarray(loss), xp.asarray(correct), grads)
 

@@ -13,7 +13,7 @@ from . import __version__
 from .backend import device_module
 from .checkpoint import CheckpointError, write_json
 from .config import TrainConfig, ViTConfig
-from .data import DataError, Dataset, Split, load, split_validation
+from .data import DataError, Dataset, Split, full_name, load, split_validation
 from .data.mnist import find_mnist
 from .diagnose import first_not_finite
 from .evaluate import evaluate
@@ -58,7 +58,7 @@ def start_run(
     folder = new_folder(data, out, overwrite)
     settings = {
         "minivit": __version__,
-        "data": str(Path(data).resolve()) if Path(data).is_dir() else data,
+        "data": full_name(data),
         "data_sha256": _fingerprint(dataset.train),
         "model": model_config.to_dict(),
         "train": config.to_dict(),

@@ -57,7 +57,7 @@ class Trainer:
         self.ema = model.params.flat.copy() if config.ema else None
         decay = decay_vector(model.params.shapes, config.weight_decay, model.dtype)
         self.decay = to_device(decay, model.device)
-        self.workers = Workers(config.threads or available_cores())
+        self.workers = Workers(config.threads or (available_cores() if model.device == "cpu" else 1))
         if config.keep_memory:
             keep_freed_memory()
 
@@ -73,7 +73,8 @@ class Trainer:
         images (B, C, Sh, Sw): uint8, scaled and normalised by the model's config, or floats, taken as they are;
         labels (B,) integers or (B, K) probabilities. No augmentation, no shuffling.
         Raises ValueError or TypeError, in one line, for what does not fit, NaN and empty batches included, and
-        TrainingError for a loss or gradient that is not finite; the model is unchanged then.
+        TrainingError for a loss or gradient that is not finite; the model is unchanged then. (On a GPU the loss is
+        not looked at here, since that would wait for the device; `fit` looks at it with every report.)
         """
         images, labels = check_batch(images, labels, self.model.config)
         return self.update(prepare(images, self.model.config, self.model.dtype), labels).loss

@@ -23,6 +23,8 @@ class ViT:
     gradients; device: "cpu" or "gpu" (CuPy). Raises DeviceError if a GPU is asked for and cannot be used.
     """
 
+    _workers: Workers | None = None  # the threads of the last prediction
+
     def __init__(
         self, config: ViTConfig = ViTConfig(), seed: int = 0, dtype: Any = "float32", device: str = "cpu"
     ) -> None:
@@ -65,11 +67,14 @@ class ViT:
     def predict(self, images: Any, threads: int = 1) -> numpy.ndarray:
         """Class probabilities (B, K), on the host, for any number of images in bounded memory.
 
+        threads: how many compute.
         images: host (B, C, Sh, Sw); uint8 are scaled to [0, 1] and normalised by the config, floats are taken as
         they are. Raises ValueError or TypeError, in one line, for another shape or dtype, an empty batch, NaN.
         """
         images = check_images(images, self.config)
-        logits = predict_logits(self.params, images, self.config, Workers(threads))
+        if self._workers is None or self._workers.threads != threads:
+            self._workers = Workers(threads)  # kept, since making them costs as much as predicting an image
+        logits = predict_logits(self.params, images, self.config, self._workers)
         return to_host(softmax_forward(logits)[0])
 
     def with_flat(self, flat: Array) -> "ViT":

@@ -42,7 +42,7 @@ OUTSIDE = {
     "progress": "tqdm",
     "recipes": "",
     "viz": "numpy matplotlib",
-    "commands": "",
+    "commands": "numpy",
     "cli": "",
     "__main__": "",
 }

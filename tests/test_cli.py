@@ -218,7 +218,7 @@ WEIRD = {
     ("--beta2", "1"): r"beta2 must lie in [0, 1), not 1.0",
     ("--ema", "nan"): r"ema must lie in [0, 1), not nan",
     ("--augment", "-1"): "augment must be at least 0, not -1.0",
-    ("--augment", "1e300"): "strength 1e+300, expected 0 to 8",
+    ("--augment", "1e300"): "augment must be at most 8, not 1e+300",
     ("--seed", "-1"): "seed must be at least 0, not -1",
     ("--validation", "-1"): "validation must be at least 0, not -1",
     ("--validation", "60"): "a validation split of 60 images of 60: expected 0 to 59",

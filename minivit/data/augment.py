@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 TURN, SCALE, SLANT, SHIFT = 0.22, 0.12, 0.15, 0.14  # at most: radians, of 1, pixels per pixel, of half the side
+STRONGEST = 8  # beyond, the scale could reach zero
 AT_ONCE = 1 << 15  # values moved at a time, which bounds the memory for the arrays in between
 
 
@@ -27,9 +28,9 @@ def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float
     """
     if images.ndim != 4:
         raise ValueError(f"images of axes {images.shape}, expected (n, C, Sh, Sw); add the missing axes")
-    if not 0 <= strength <= 8:
+    if not 0 <= strength <= STRONGEST:
         raise ValueError(
-            f"strength {strength}, expected 0 to 8 (1 is usual; beyond 8 an image would shrink to nothing)"
+            f"strength {strength}, expected 0 to {STRONGEST} (1 is usual; beyond that an image would shrink to nothing)"
         )
     n, C, Sh, Sw = images.shape
     ranges = np.array([TURN, SCALE, SLANT, SHIFT * Sw / 2, SHIFT * Sh / 2]) * strength

@@ -11,6 +11,7 @@ from .idx import DataError, find_idx, read_idx
 from .mnist import CHECKSUMS, fetch_mnist, find_mnist
 from .split import Split
 
+NAMES = ("mnist5k", "mnist")
 BUNDLED = Path(__file__).parent / "mnist5k"
 
 
@@ -40,6 +41,11 @@ def load(data: str) -> Dataset:
     if os.path.isdir(data):
         return read_folder(data)
     raise DataError(f'no data called "{data}": expected mnist5k, mnist or a folder of IDX files; check the name')
+
+
+def full_name(data: str) -> str:
+    """`data` as it can be written down and means the same from any folder: a name, or a folder's whole path."""
+    return data if data in NAMES or not os.path.isdir(data) else str(Path(data).resolve())
 
 
 def read_folder(folder: str | os.PathLike[str], checksums: Mapping[str, str] | None = None) -> Dataset:

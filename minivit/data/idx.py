@@ -11,6 +11,7 @@ The files usually travel gzipped, so both forms are read. Source: "The MNIST dat
 
 import gzip
 import hashlib
+import io
 import math
 import os
 import zlib
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from ..files import write_atomically
 
 GZIP_MAGIC = b"\x1f\x8b"
+LARGEST = 4 << 30  # bytes that a gzipped file may unpack to
 IDX_MAGIC = b"\0\0\x08"  # of unsigned bytes
 
 
@@ -58,9 +60,13 @@ def unpack(content: bytes, name: str) -> bytes:
     if not content.startswith(GZIP_MAGIC):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as file:
+            unpacked = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{name} is a damaged gzip file ({error}), {len(content)} bytes long; fetch it again") from None
+    if len(unpacked) > LARGEST:
+        raise DataError(f"{name} unpacks to more than {LARGEST >> 30} GiB; check that it is the file you meant")
+    return unpacked
 
 
 def parse_idx(content: bytes, name: str) -> npt.NDArray[np.uint8]:

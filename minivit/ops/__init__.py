@@ -2,7 +2,7 @@
 
 dy is the gradient of the loss with respect to y, and has y's shape. Every derivation uses one rule: dx_j is the sum,
 over every y_i that x_j reaches, of dy_i times the slope of y_i along x_j. So a value that was used twice adds what its
-uses hand back. A·B is entry by entry, A @ B a matrix product, (i = j) is 1 where it holds and 0 elsewhere.
+uses hand back. A·B is entry by entry, A @ B a matrix product, [i = j] is 1 where it holds and 0 elsewhere.
 
 In reading order: linear, softmax, patches, positions, attention, block, layernorm, gelu, mlp, dropout, pool, loss.
 Caches are never written to, inputs never modified; the dtype that comes in goes out, on NumPy and on CuPy.

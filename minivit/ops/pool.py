@@ -24,7 +24,7 @@ def pool_forward(x: Array, pool: str = "cls") -> tuple[Array, PoolCache]:
 
 
 def pool_backward(dy: Array, cache: PoolCache) -> Array:
-    """Given dy (B, D) and the cache, return dx (B, T, D).
+    """Given dy (B, D) and the cache, return dx (B, T, D); for "mean" a view of one row per image, not to be written to.
 
     Derivation.
       (1) "cls": only token 0 was read, so it gets dy and the others nothing.

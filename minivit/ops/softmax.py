@@ -24,7 +24,7 @@ def softmax_forward(x: Array, subtract_max: bool | None = None) -> tuple[Array, 
     The usual m is the row's maximum, which cannot overflow, but finding it costs more than the exponentials do.
     So m = 0 is tried first, and kept if every row sum lies well inside the range of the numbers (NaN does not);
     otherwise, and wherever reading the sums would cost a wait (GPU) or has no order (complex), m is the maximum.
-    subtract_max=True or False forces one of the two; both give the same weights to rounding.
+    subtract_max=True chooses the maximum, False tries m = 0 wherever x lives; both give the same weights to rounding.
     """
     xp = array_module(x)
     if subtract_max is None:
