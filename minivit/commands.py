@@ -19,6 +19,7 @@ from .evaluate import evaluate as measure
 from .gradcheck import plot_curve
 from .gradcheck import run as run_checks
 from .inputs import check_batch
+from .machine import keep_freed_memory
 from .parallel import Workers
 from .recipes import RECIPES, Recipe
 from .run import load_run, overlap, result_line, resume_run, start_run
@@ -67,6 +68,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{arguments.run} held no images out for validation: choose another --split")
     check_batch(split.images, split.labels, run.model.config)
     seen = overlap(run, split)
+    keep_freed_memory()
     result = measure(run.model, split, Workers(arguments.threads))
     print(class_table(result), confusion_table(result), sep="\n\n", end="\n\n")
     if seen:

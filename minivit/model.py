@@ -100,14 +100,19 @@ class ViTCache(NamedTuple):
 
 
 def vit_forward(
-    params: Params, images: Array, config: ViTConfig, masks: Masks | None = None, return_attention: bool = False
+    params: Params,
+    images: Array,
+    config: ViTConfig,
+    masks: Masks | None = None,
+    return_attention: bool = False,
+    keep_cache: bool = True,
 ) -> Any:
     """From pixels to logits.
 
     Shapes   images (B, C, Sh, Sw), of the parameters' dtype and device  ->  logits (B, K)
     Returns (logits, cache); with return_attention also the attention weights of every block, (L, B, H, T, T), as
     they were before dropout. The cache holds the caches of the parts, and the parameters, which must not change
-    until the backward pass.
+    until the backward pass. Without keep_cache it is None, and every block's memory is free for the next.
     Raises ValueError for a shape that is not the config's, an empty batch or another dtype.
     """
     _check_input(params, images, config)
@@ -119,12 +124,15 @@ def vit_forward(
         x, _ = add_positions_forward(x, _positions(params, config))
     if masks is not None:
         x, _ = dropout_forward(x, masks.embed)
-    blocks = []
+    blocks: list[Any] = []
+    attention: list[Array] = []
     for i in range(config.depth):
         norm1, attn, norm2, mlp = _block(params, i)
         block_masks = BlockMasks() if masks is None else masks.blocks[i]
         x, block = block_forward(x, norm1, attn, norm2, mlp, config.heads, config.norm_eps, config.gelu, block_masks)
-        blocks.append(block)
+        blocks.append(block if keep_cache else None)
+        if return_attention:
+            attention.append(block.attn.dot.softmax.y)
     gamma, beta = _some(params, "norm.", NORM)
     x, norm = layernorm_forward(x, gamma, beta, config.norm_eps)
     x, pool = pool_forward(x, config.pool)  # (B, T, D) -> (B, D)
@@ -134,10 +142,8 @@ def vit_forward(
     else:
         W1, b1, W2, b2 = _some(params, "head.", MLP)
         logits, head = mlp_forward(x, W1, b1, W2, b2, config.gelu)
-    cache = ViTCache(config, params, embed, masks, tuple(blocks), norm, pool, head)
-    if return_attention:
-        return logits, cache, array_module(x).stack([block.attn.dot.softmax.y for block in blocks])
-    return logits, cache
+    cache = ViTCache(config, params, embed, masks, tuple(blocks), norm, pool, head) if keep_cache else None
+    return (logits, cache, array_module(x).stack(attention)) if return_attention else (logits, cache)
 
 
 def vit_backward(dlogits: Array, cache: ViTCache, grads: Params | None = None) -> tuple[Params, Array]:

@@ -113,6 +113,6 @@ def predict_logits(params: Params, images: numpy.ndarray, config: ViTConfig, wor
 
     def compute(rows: slice) -> Array:
         inputs = prepare(images[rows], config, params.flat.dtype)
-        return vit_forward(params, to_device(inputs, device), config)[0]
+        return vit_forward(params, to_device(inputs, device), config, keep_cache=False)[0]
 
     return array_module(params.flat).concatenate(list(workers.map(compute, shards(len(images), config))))

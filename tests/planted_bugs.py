@@ -400,7 +400,7 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "parallel": {
-        "vit_forward(params, to_device(inputs, device), config)": [
+        "vit_forward(params, to_device(inputs, device), config, keep_cache=False)": [
             # shipped: dropout stays on in evaluation
             Bug(
                 "vit_forward(params, to_device(inputs, device), config,\n"
