@@ -45,7 +45,7 @@ def test_the_same_values_give_the_same_bytes(tmp_path):
 
 def test_first_bytes_not_the_name_say_whether_it_is_packed(tmp_path):
     (tmp_path / "plain.gz").write_bytes(CONTENT)
-    (tmp_path / "packed").write_bytes(gzip.compress(CONTENT))
+    (tmp_path / "packed").write_bytes(gzip.compress(CONTENT, mtime=0))
     for name in ("plain.gz", "packed"):
         np.testing.assert_array_equal(read_idx(tmp_path / name), VALUES)
 
@@ -58,7 +58,7 @@ def test_find_takes_the_plain_file_first(tmp_path):
     assert find_idx(tmp_path, "it") == tmp_path / "it"
 
 
-PACKED = gzip.compress(CONTENT)
+PACKED = gzip.compress(CONTENT, mtime=0)
 DAMAGED = {
     "empty": (b"", "no IDX file"),
     "a page of the web": (b"<!DOCTYPE html>", "starts with 0x3c21444f, expected 0x000008"),
@@ -76,7 +76,7 @@ DAMAGED = {
     "packed, wrong checksum": (PACKED[:-8] + bytes(4) + PACKED[-4:], "damaged gzip file"),
     "packed, wrong values": (PACKED[:12] + b"\xff" * 8 + PACKED[20:], "damaged gzip file"),
     "packed, more behind": (PACKED + b"more", "damaged gzip file"),
-    "packed, too long": (gzip.compress(CONTENT + b"\0"), "too long: 47 bytes unpacked"),
+    "packed, too long": (gzip.compress(CONTENT + b"\0", mtime=0), "too long: 47 bytes unpacked"),
 }
 
 

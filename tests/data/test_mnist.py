@@ -53,7 +53,7 @@ class Mirrors(BaseHTTPRequestHandler):
                 "works": content,
                 "cuts": content[:-10],
                 "cuts_silently": content[:-10],
-                "alters": gzip.compress(gzip.decompress(content)[:-1] + b"!"),
+                "alters": gzip.compress(gzip.decompress(content)[:-1] + b"!", mtime=0),
                 "packs_anew": gzip.compress(gzip.decompress(content), 0, mtime=0),
                 "greets": b"<html>Please sign in</html>",
                 "sends_nothing": b"",
@@ -162,10 +162,10 @@ def test_what_is_there_is_kept_and_checked(server, tmp_path):
     (folder / f"{NAMES[3]}.gz").unlink()
     fetch(server, tmp_path, "works")
     assert files(tmp_path) == PACKED and len(server.asked) == 5
-    (folder / f"{NAMES[2]}.gz").write_bytes(gzip.compress(b"mine"))
+    (folder / f"{NAMES[2]}.gz").write_bytes(gzip.compress(b"mine", mtime=0))
     with pytest.raises(DataError, match=f"{NAMES[2]}.gz is another file: .*; move it away to fetch it"):
         fetch(server, tmp_path, "works")
-    assert files(folder)[f"{NAMES[2]}.gz"] == gzip.compress(b"mine")
+    assert files(folder)[f"{NAMES[2]}.gz"] == gzip.compress(b"mine", mtime=0)
 
 
 def test_files_put_there_by_hand(server, tmp_path):
