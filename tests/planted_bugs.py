@@ -168,8 +168,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "ops.attention": {
-        "qs = q * (1 / math.sqrt(Dh))": [
-            Bug("qs = q * 1", "dot_product", "q"),
+        "scores *= 1 / math.sqrt(Dh)": [
+            Bug("scores *= 1", "dot_product", "q"),
+            Bug("scores *= 1 / Dh", "dot_product", "k"),
         ],
         "xp.matmul(dropped.swapaxes(-1, -2), dy, out=dv)": [
             Bug("xp.matmul(dropped, dy, out=dv)", "dot_product", "v"),
@@ -192,14 +193,13 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("xp.matmul(dscores.swapaxes(-1, -2), k, out=dq)", "dot_product", "q"),
             Bug("xp.matmul(dscores, v, out=dq)", "dot_product", "q"),
         ],
-        "xp.matmul(dscores.swapaxes(-1, -2), qs, out=dk)": [
-            Bug("xp.matmul(dscores, qs, out=dk)", "dot_product", "k"),
+        "xp.matmul(dscores.swapaxes(-1, -2), q, out=dk)": [
+            Bug("xp.matmul(dscores, q, out=dk)", "dot_product", "k"),
             Bug("xp.matmul(dscores.swapaxes(-1, -2), k, out=dk)", "dot_product", "k"),
         ],
-        "dq *= 1 / math.sqrt(qs.shape[-1])": [
-            Bug("dq *= 1", "dot_product", "q"),
-            Bug("dk *= 1 / math.sqrt(qs.shape[-1])", "dot_product", "k"),
-            Bug("dq *= 1 / qs.shape[-1]", "dot_product", "q"),
+        "dscores *= 1 / math.sqrt(q.shape[-1])": [
+            Bug("dscores *= 1", "dot_product", "q"),
+            Bug("dscores *= 1 / q.shape[-1]", "dot_product", "k"),
         ],
         "return dq, dk, dv\n": [
             Bug("return dk, dq, dv\n", "dot_product", "k"),
@@ -211,11 +211,18 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "djoined, dWproj, dbproj = linear_backward(dy, cache.proj)": [
             Bug("_, dWproj, dbproj = linear_backward(dy, cache.proj)\n    djoined = dy", "attention", "Wqkv"),
         ],
-        "djoined.reshape(B, T, heads, D // heads).swapaxes(1, 2)": [
-            Bug("djoined.reshape(B, heads, T, D // heads)", "attention", "Wqkv"),
+        "djoined.reshape(B, Tq, heads, Dh).swapaxes(1, 2)": [
+            Bug("djoined.reshape(B, heads, Tq, Dh)", "attention", "Wqkv"),
         ],
-        "out=_heads(dqkv, heads))": [
-            Bug("out=_heads(dqkv, heads)[::-1])", "attention", "Wqkv"),
+        "out=_heads(dqkv, heads, Tq))": [
+            Bug("out=_heads(dqkv, heads, Tq)[::-1])", "attention", "Wqkv"),
+        ],
+        "dqkv[:, Tq:, :D] = 0": [
+            Bug("dqkv[:, Tq:, :D] = 1", "attention, two tokens wanted", "Wqkv"),
+            Bug("dqkv[:, :, :D] = 0", "attention, two tokens wanted", "Wqkv"),
+        ],
+        "return parts[:, :, 0, :wanted], parts": [
+            Bug("return parts[:, :, 0, -(wanted or 0) :], parts", "attention, two tokens wanted", "x"),
         ],
         "dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)": [
             # shipped: never through Wqkv
@@ -240,9 +247,12 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "ops.block": {
-        "h = x + dropout_forward(branch, masks.attn_branch)[0]": [
+        "h = dropout_forward(branch, masks.attn_branch)[0]": [
             # shipped: the first image's attention for every image
-            Bug("h = x + dropout_forward(branch, masks.attn_branch)[0][0]", "block", "x"),
+            Bug("h = dropout_forward(branch, masks.attn_branch)[0][0] + 0 * x", "block", "x"),
+        ],
+        "h += x[:, :wanted]": [
+            Bug("h += x[:, x.shape[1] - h.shape[1] :]", "block, two tokens wanted", "x"),
         ],
         "dbranch = dropout_backward(dy, cache.masks.mlp_branch)": [
             Bug("dbranch = dy", "block, dropout", "W2"),
@@ -266,9 +276,12 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "layernorm_backward(dnormed, cache.norm1)": [
             Bug("layernorm_backward(dbranch, cache.norm1)", "block", "gamma1"),
         ],
-        "dx += dh": [
-            Bug("dx += dy", "block", "x"),
-            Bug("dx += 0", "block", "x"),
+        "wanted += dh": [
+            Bug("wanted += dy", "block", "x"),
+            Bug("wanted += 0", "block", "x"),
+        ],
+        "wanted = dx[:, : dh.shape[1]]": [
+            Bug("wanted = dx[:, dx.shape[1] - dh.shape[1] :]", "block, two tokens wanted", "x"),
         ],
     },
     "ops.dropout": {
@@ -365,12 +378,12 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("_, *dnorm = layernorm_backward(dx, norm)", "model, learned, cls", "blocks.1.mlp.fc2.weight"),
         ],
         "in reversed(range(config.depth))": [
-            Bug("in range(config.depth)", "model, learned, cls", "blocks.0.norm1.weight"),
+            Bug("in range(config.depth)", "model, learned, mean", "blocks.0.norm1.weight"),
         ],
         "dx, dnorm1, dattn, dnorm2, dmlp = block_backward(dx, blocks[i])": [
             Bug(
                 "dx, dnorm1, dattn, dnorm2, dmlp = block_backward(dx, blocks[-1])",
-                "model, learned, cls", "blocks.0.mlp.fc1.weight",
+                "model, learned, mean", "blocks.0.mlp.fc1.weight",
             ),
         ],
         '_assign(grads, f"blocks.{i}.norm2.", NORM, dnorm2)': [

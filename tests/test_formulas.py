@@ -72,7 +72,7 @@ def vocabulary(arguments, y, dy, cache):
 
     def attention(x):
         W, b, Wproj, bproj = arguments["attn"]
-        q, k, v = _heads(x @ W + b, 3)
+        q, k, v = _heads(x @ W + b, 3, None)
         joined = (softmax(q @ k.swapaxes(-1, -2) / 2) @ v).swapaxes(1, 2).reshape(x.shape)
         return joined @ Wproj + bproj
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minivit.config import ViTConfig
+from minivit.masks import draw_masks
 from minivit.model import initial_params, parameter_shapes, vit_backward, vit_forward
 from minivit.ops.positions import sincos1d, sincos2d
 
@@ -94,7 +95,25 @@ def test_attention_maps_come_on_request():
     assert attention.shape == (2, 3, 2, 7, 7)
     np.testing.assert_allclose(attention.sum(-1), 1, rtol=1e-6)
     np.testing.assert_array_equal(attention[1], cache.blocks[1].attn.dot.softmax.y)
-    np.testing.assert_array_equal(logits, vit_forward(params, images, config)[0])
+    np.testing.assert_allclose(logits, vit_forward(params, images, config)[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_the_last_block_for_the_class_token_alone_is_the_same_function(dropout):
+    """Same logits and gradients as with every token of it, dropouts on or off, and its caches hold one query."""
+    config = ViTConfig(**SMALL | {"dropout": dropout, "attention_dropout": dropout, "drop_path": dropout / 2})
+    params = initial_params(config, dtype="float64")
+    images = np.random.default_rng(1).standard_normal((3, 2, 4, 6))
+    dlogits = np.random.default_rng(2).standard_normal((3, 5))
+    masks = draw_masks(config, 3, np.random.default_rng(3), "float64")
+    logits, cache = vit_forward(params, images, config, masks)
+    full_logits, full_cache = vit_forward(params, images, config, masks, in_full=True)
+    np.testing.assert_allclose(logits, full_logits, rtol=0, atol=1e-13)
+    (grads, dimages), (full_grads, full_dimages) = vit_backward(dlogits, cache), vit_backward(dlogits, full_cache)
+    np.testing.assert_allclose(grads.flat, full_grads.flat, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(dimages, full_dimages, rtol=0, atol=1e-13)
+    queries = [block.attn.dot.q.shape[2] for c in (cache, full_cache) for block in c.blocks]
+    assert queries == [config.tokens, 1, config.tokens, config.tokens]
 
 
 def test_gradients_may_be_asked_for_twice_and_into_a_given_place():

@@ -91,7 +91,7 @@ def layernorm(draw: Draw, s: Sizes) -> dict[str, Any]:
     return {"x": 3 + 2 * draw(s.B, s.T, s.D), "gamma": 1 + 0.5 * draw(s.D), "beta": draw(s.D)}
 
 
-def attention(draw: Draw, s: Sizes, bias: bool = True, mask: bool = False) -> dict[str, Any]:
+def attention(draw: Draw, s: Sizes, bias: bool = True, mask: bool = False, wanted: int | None = None) -> dict[str, Any]:
     return {
         "x": draw(s.B, s.T, s.D),
         "Wqkv": weight(draw, s.D, 3 * s.D),
@@ -99,7 +99,8 @@ def attention(draw: Draw, s: Sizes, bias: bool = True, mask: bool = False) -> di
         "Wproj": weight(draw, s.D, s.D),
         "bproj": draw(s.D),
         "heads": s.H,
-        "mask": masked(draw, s.B, s.H, s.T, s.T) if mask else None,
+        "mask": masked(draw, s.B, s.H, min(wanted or s.T, s.T), s.T) if mask else None,
+        "wanted": wanted,
     }
 
 
@@ -118,8 +119,10 @@ def patch_embed(draw: Draw, s: Sizes) -> dict[str, Any]:
     return {"images": images, "W": weight(draw, s.C * s.P * s.P, s.D), "b": draw(s.D), "patch_size": s.P}
 
 
-def block(draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, gelu: str = "erf") -> dict[str, Any]:
-    shapes = {"attn": (s.B, s.H, s.T, s.T), "features": (s.B, s.T, s.D), "images": (s.B, 1, 1)}
+def block(draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, **settings: Any) -> dict[str, Any]:
+    settings = {"gelu": "erf", "wanted": None} | settings
+    Tq = min(settings["wanted"] or s.T, s.T)
+    shapes = {"attn": (s.B, s.H, Tq, s.T), "features": (s.B, Tq, s.D), "images": (s.B, 1, 1)}
     drawn = [masked(draw, *shapes[mask]) for mask in masks]
     return {
         "x": draw(s.B, s.T, s.D),
@@ -133,15 +136,15 @@ def block(draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, 
         "W2": weight(draw, s.F, s.D),
         "b2": draw(s.D),
         "heads": s.H,
-        "gelu": gelu,
         "masks": ops.BlockMasks(*drawn),
+        **settings,
     }
 
 
-def _block_forward(x, gamma1, beta1, Wqkv, bqkv, Wproj, bproj, gamma2, beta2, W1, b1, W2, b2, heads, gelu, masks):
+def _block_forward(x, gamma1, beta1, Wqkv, bqkv, Wproj, bproj, gamma2, beta2, W1, b1, W2, b2, heads, **settings):
     """`ops.block_forward`, its tensors one by one."""
     attn = Wqkv, bqkv, Wproj, bproj
-    return ops.block_forward(x, (gamma1, beta1), attn, (gamma2, beta2), (W1, b1, W2, b2), heads, gelu=gelu, masks=masks)
+    return ops.block_forward(x, (gamma1, beta1), attn, (gamma2, beta2), (W1, b1, W2, b2), heads, **settings)
 
 
 def cross_entropy(draw: Draw, s: Sizes, labels: str = "classes", label_smoothing: float = 0.0) -> dict[str, Any]:
@@ -191,6 +194,10 @@ CASES: dict[str, Case] = {
     "attention, mask": Case(
         ops.attention_forward, ops.attention_backward, partial(attention, mask=True), ("mask",), key_bias=True
     ),
+    "attention, two tokens wanted": Case(
+        ops.attention_forward, ops.attention_backward, partial(attention, mask=True, wanted=2), ("mask",),
+        key_bias=True,
+    ),
     "mlp": Case(ops.mlp_forward, ops.mlp_backward, mlp),
     "mlp, tanh": Case(ops.mlp_forward, ops.mlp_backward, partial(mlp, gelu="tanh")),
     "patch_embed": Case(ops.patch_embed_forward, ops.patch_embed_backward, patch_embed),
@@ -212,6 +219,10 @@ CASES: dict[str, Case] = {
     ),
     "block, stochastic depth": Case(
         _block_forward, ops.block_backward, partial(block, masks=("attn", "images", "images")), key_bias=True
+    ),
+    "block, two tokens wanted": Case(
+        _block_forward, ops.block_backward, partial(block, masks=("attn", "features", "features"), wanted=2),
+        key_bias=True,
     ),
     "cross_entropy": Case(
         ops.cross_entropy_forward, ops.cross_entropy_backward, cross_entropy, takes_no_images=False

@@ -12,12 +12,12 @@ from .softmax import SoftmaxCache, softmax_backward, softmax_forward
 
 
 class DotProductCache(NamedTuple):
-    qs: Array  # (B, H, T, Dh), q scaled by 1/sqrt(Dh)
+    q: Array  # (B, H, Tq, Dh)
     k: Array  # (B, H, T, Dh)
     v: Array  # (B, H, T, Dh)
-    softmax: SoftmaxCache  # its y is attn, (B, H, T, T)
-    mask: Array | None  # (B, H, T, T)
-    dropped: Array  # (B, H, T, T), attn after dropout: what met the values
+    softmax: SoftmaxCache  # its y is attn, (B, H, Tq, T)
+    mask: Array | None  # (B, H, Tq, T)
+    dropped: Array  # (B, H, Tq, T), attn after dropout: what met the values
 
 
 class AttentionCache(NamedTuple):
@@ -29,95 +29,107 @@ class AttentionCache(NamedTuple):
 def dot_product_forward(q: Array, k: Array, v: Array, mask: Array | None = None) -> tuple[Array, DotProductCache]:
     """Scaled dot-product attention of every head.
 
-    Shapes   q, k, v (B, H, T, Dh), mask (B, H, T, T) or None  ->  y (B, H, T, Dh)
+    Shapes   q (B, H, Tq, Dh), k, v (B, H, T, Dh), mask (B, H, Tq, T) or None  ->  y (B, H, Tq, Dh)
     Formula  attn = softmax(q @ kᵀ / sqrt(Dh));  y = dropout(attn) @ v
-    Cache    qs (the scaled q), k, v and the weights before and after dropout. The scores are not needed: the
-             gradient of softmax is written in its output.
+    Cache    q, k, v and the weights before and after dropout. The scores are not needed: the gradient of softmax
+             is written in its output.
     The scale keeps the scores' spread near 1 whatever Dh is: a sum of Dh products of unit variance has spread
-    sqrt(Dh), and large scores would make softmax choose one token, where its gradient is near zero. The scale is
-    applied to q, which is smaller than the scores. y is laid out so that joining the heads is free.
+    sqrt(Dh), and large scores would make softmax choose one token, where its gradient is near zero. It is applied to
+    the scores, in place, so that q needs no copy. y is laid out so that joining the heads is free.
     """
     xp = array_module(q)
-    B, H, T, Dh = q.shape
-    qs = q * (1 / math.sqrt(Dh))
-    scores = qs @ k.swapaxes(-1, -2)  # (B, H, T, Dh) @ (B, H, Dh, T) -> (B, H, T, T)
+    B, H, Tq, Dh = q.shape
+    scores = q @ k.swapaxes(-1, -2)  # (B, H, Tq, Dh) @ (B, H, Dh, T) -> (B, H, Tq, T)
+    scores *= 1 / math.sqrt(Dh)
     attn, softmax = softmax_forward(scores)
     dropped, mask = dropout_forward(attn, mask)
-    y = xp.empty((B, T, H, Dh), q.dtype).swapaxes(1, 2)  # (B, T, H, Dh) -> (B, H, T, Dh), a view
-    xp.matmul(dropped, v, out=y)  # (B, H, T, T) @ (B, H, T, Dh) -> (B, H, T, Dh)
-    return y, DotProductCache(qs, k, v, softmax, mask, dropped)
+    y = xp.empty((B, Tq, H, Dh), q.dtype).swapaxes(1, 2)  # (B, Tq, H, Dh) -> (B, H, Tq, Dh), a view
+    xp.matmul(dropped, v, out=y)  # (B, H, Tq, T) @ (B, H, T, Dh) -> (B, H, Tq, Dh)
+    return y, DotProductCache(q, k, v, softmax, mask, dropped)
 
 
 def dot_product_backward(
     dy: Array, cache: DotProductCache, out: tuple[Array, Array, Array] | None = None
 ) -> tuple[Array, Array, Array]:
-    """Given dy (B, H, T, Dh) and the cache, return dq, dk, dv, each (B, H, T, Dh), written into `out` if it is given.
+    """Given dy (B, H, Tq, Dh) and the cache, return dq (B, H, Tq, Dh), dk (B, H, T, Dh), dv (B, H, T, Dh), written
+    into `out` if it is given.
 
     Derivation, for one head of one image; a product y = A @ V hands back dA = dy @ Vᵀ and dV = Aᵀ @ dy (linear.py).
       (1) y = A @ v with A = dropout(attn):  dv = Aᵀ @ dy,  dA = dy @ vᵀ.
       (2) Back through dropout and the softmax of every row:  dscores (softmax.py).
-      (3) scores = qs @ kᵀ with the scaled query qs = q/sqrt(Dh):  dqs = dscores @ k,  dk = dscoresᵀ @ qs.
-          The scale is inside qs. Summed over the keys, dk is sum_i qs_i·(sum_j dscores_ij) = 0 (softmax.py, Facts).
-      (4) q came in before the scale:  dq = dqs/sqrt(Dh).
+      (3) scores = s·(q @ kᵀ) with s = 1/sqrt(Dh), so the product below the scale gets s·dscores.
+      (4) Back through that product:  dq = (s·dscores) @ k,  dk = (s·dscores)ᵀ @ q.
+          Summed over the keys, dk is s·sum_i q_i·(sum_j dscores_ij) = 0 (softmax.py, Facts).
     In words: values hear from every token that listened to them; queries and keys hear through the weights they made.
     Facts    the sum of dk over tokens is 0: one vector added to every key adds one number to all scores of a query,
              and softmax does not see that. So the key bias of the layer below has gradient zero.
     """
     xp = array_module(dy)
-    qs, k, v, softmax, mask, dropped = cache
-    dq, dk, dv = out if out is not None else (xp.empty(qs.shape, qs.dtype) for _ in range(3))
-    xp.matmul(dropped.swapaxes(-1, -2), dy, out=dv)  # (1)  (B, H, T, T) @ (B, H, T, Dh) -> (B, H, T, Dh)
-    ddropped = dy @ v.swapaxes(-1, -2)  # (1)  (B, H, T, Dh) @ (B, H, Dh, T) -> (B, H, T, T)
+    q, k, v, softmax, mask, dropped = cache
+    dq, dk, dv = out if out is not None else (xp.empty(a.shape, a.dtype) for a in (q, k, v))
+    xp.matmul(dropped.swapaxes(-1, -2), dy, out=dv)  # (1)  (B, H, T, Tq) @ (B, H, Tq, Dh) -> (B, H, T, Dh)
+    ddropped = dy @ v.swapaxes(-1, -2)  # (1)  (B, H, Tq, Dh) @ (B, H, Dh, T) -> (B, H, Tq, T)
     dscores = softmax_backward(dropout_backward(ddropped, mask), softmax)  # (2)
-    xp.matmul(dscores, k, out=dq)  # (3)  (B, H, T, T) @ (B, H, T, Dh) -> (B, H, T, Dh)
-    xp.matmul(dscores.swapaxes(-1, -2), qs, out=dk)  # (3)
-    dq *= 1 / math.sqrt(qs.shape[-1])  # (4)
+    dscores *= 1 / math.sqrt(q.shape[-1])  # (3)
+    xp.matmul(dscores, k, out=dq)  # (4)  (B, H, Tq, T) @ (B, H, T, Dh) -> (B, H, Tq, Dh)
+    xp.matmul(dscores.swapaxes(-1, -2), q, out=dk)  # (4)
     return dq, dk, dv
 
 
 def attention_forward(
-    x: Array, Wqkv: Array, bqkv: Array | None, Wproj: Array, bproj: Array, heads: int, mask: Array | None = None
+    x: Array,
+    Wqkv: Array,
+    bqkv: Array | None,
+    Wproj: Array,
+    bproj: Array,
+    heads: int,
+    mask: Array | None = None,
+    wanted: int | None = None,
 ) -> tuple[Array, AttentionCache]:
     """Multi-head self-attention.
 
-    Shapes   x (B, T, D), Wqkv (D, 3D), bqkv (3D,) or None, Wproj (D, D), bproj (D,), mask (B, H, T, T) or None
-             ->  y (B, T, D)
+    Shapes   x (B, T, D), Wqkv (D, 3D), bqkv (3D,) or None, Wproj (D, D), bproj (D,), mask (B, H, Tq, T) or None
+             ->  y (B, Tq, D), where Tq is `wanted`: only that many tokens, the first ones, ask; None: all T do
     Formula  q, k, v = split(x @ Wqkv + bqkv);  y = join of heads(softmax(q @ kᵀ / sqrt(Dh)) @ v) @ Wproj + bproj
-    Cache    the caches of the three parts. The weights attn (B, H, T, T) are `cache.dot.softmax.y`.
+    Cache    the caches of the three parts. The weights attn (B, H, Tq, T) are `cache.dot.softmax.y`.
     The 3D columns are q, then k, then v, each head after head (head-major), as in timm.
     """
     B, T, D = x.shape
     qkv, qkv_cache = linear_forward(x, Wqkv, bqkv)  # (B, T, D) -> (B, T, 3D)
-    q, k, v = _heads(qkv, heads)
+    q, k, v = _heads(qkv, heads, wanted)
     y, dot = dot_product_forward(q, k, v, mask)
-    joined = y.swapaxes(1, 2).reshape(B, T, D)  # (B, H, T, Dh) -> (B, T, D), no copy
+    joined = y.swapaxes(1, 2).reshape(B, q.shape[2], D)  # (B, H, Tq, Dh) -> (B, Tq, D), no copy
     y, proj = linear_forward(joined, Wproj, bproj)
     return y, AttentionCache(qkv_cache, dot, proj)
 
 
 def attention_backward(dy: Array, cache: AttentionCache) -> tuple[Array, Array, Array | None, Array, Array]:
-    """Given dy (B, T, D) and the cache, return dx (B, T, D), dWqkv (D, 3D), dbqkv (3D,) or None, dWproj (D, D),
+    """Given dy (B, Tq, D) and the cache, return dx (B, T, D), dWqkv (D, 3D), dbqkv (3D,) or None, dWproj (D, D),
     dbproj (D,).
 
     Derivation: the forward read from bottom to top.
       (1) Back through the output projection (linear.py).
       (2) Joining heads only moved numbers: their gradients move back.
-      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv.
+      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv. A query that
+          nobody wanted reached nothing, so its gradient is zero.
       (4) Back through the layer that made q, k and v.
     """
     xp = array_module(dy)
-    B, T, D = dy.shape
-    heads = cache.dot.qs.shape[1]
+    B, Tq, D = dy.shape
+    _, heads, T, Dh = cache.dot.k.shape
     djoined, dWproj, dbproj = linear_backward(dy, cache.proj)  # (1)
-    dheads = djoined.reshape(B, T, heads, D // heads).swapaxes(1, 2)  # (2)  (B, T, D) -> (B, H, T, Dh)
+    dheads = djoined.reshape(B, Tq, heads, Dh).swapaxes(1, 2)  # (2)  (B, Tq, D) -> (B, H, Tq, Dh)
     dqkv = xp.empty((B, T, 3 * D), dy.dtype)
-    dot_product_backward(dheads, cache.dot, out=_heads(dqkv, heads))  # (3)
+    dot_product_backward(dheads, cache.dot, out=_heads(dqkv, heads, Tq))  # (3)
+    if Tq < T:
+        dqkv[:, Tq:, :D] = 0  # (3)
     dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)  # (4)  (B, T, 3D) -> (B, T, D)
     return dx, dWqkv, dbqkv, dWproj, dbproj
 
 
-def _heads(qkv: Array, heads: int) -> tuple[Array, Array, Array]:
-    """Views of q, k and v, each (B, H, T, Dh), in a (B, T, 3D) array."""
+def _heads(qkv: Array, heads: int, wanted: int | None) -> tuple[Array, Array, Array]:
+    """Views of q (B, H, Tq, Dh) of the first `wanted` tokens, or of all, and of k and v (B, H, T, Dh), in a
+    (B, T, 3D) array."""
     B, T, D3 = qkv.shape
     parts = qkv.reshape(B, T, 3, heads, D3 // (3 * heads)).swapaxes(1, 3)  # (B, T, 3, H, Dh) -> (B, H, 3, T, Dh)
-    return parts[:, :, 0], parts[:, :, 1], parts[:, :, 2]
+    return parts[:, :, 0, :wanted], parts[:, :, 1], parts[:, :, 2]

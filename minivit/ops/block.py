@@ -19,6 +19,12 @@ class BlockMasks(NamedTuple):
     attn_branch: Array | None = None  # (B, T, D), or (B, 1, 1) for stochastic depth alone
     mlp_branch: Array | None = None  # (B, T, D), or (B, 1, 1)
 
+    def of(self, wanted: int | None) -> "BlockMasks":
+        """The masks of the first `wanted` tokens; None: of all."""
+        attn, *branches = self
+        first = (None if mask is None else mask[:, :wanted] for mask in branches)
+        return BlockMasks(None if attn is None else attn[:, :, :wanted], *first)
+
 
 class BlockCache(NamedTuple):
     norm1: LayerNormCache
@@ -38,32 +44,37 @@ def block_forward(
     eps: float = 1e-6,
     gelu: str = "erf",
     masks: BlockMasks = BlockMasks(),
+    wanted: int | None = None,
 ) -> tuple[Array, BlockCache]:
     """One pre-norm encoder block.
 
     Shapes   x (B, T, D); norm1, norm2 = gamma (D,), beta (D,); attn = Wqkv (D, 3D), bqkv (3D,) or None, Wproj (D, D),
-             bproj (D,); mlp = W1 (D, F), b1 (F,), W2 (F, D), b2 (D,)  ->  y (B, T, D)
+             bproj (D,); mlp = W1 (D, F), b1 (F,), W2 (F, D), b2 (D,)  ->  y (B, Tq, D)
     Formula  h = x + dropout(attention(layernorm(x)));  y = h + dropout(mlp(layernorm(h)))
     Cache    the caches of the four parts, and the masks.
+    Of the last block often just the class token is read. With wanted = Tq, only the first Tq tokens ask and think;
+    every token is still listened to, so their y is what it is without. None: all T tokens.
     """
     normed, norm1_cache = layernorm_forward(x, *norm1, eps)
-    branch, attn_cache = attention_forward(normed, *attn, heads, masks.attn)
-    h = x + dropout_forward(branch, masks.attn_branch)[0]
+    branch, attn_cache = attention_forward(normed, *attn, heads, masks.attn, wanted)  # (B, T, D) -> (B, Tq, D)
+    h = dropout_forward(branch, masks.attn_branch)[0]
+    h += x[:, :wanted]
     normed, norm2_cache = layernorm_forward(h, *norm2, eps)
     branch, mlp_cache = mlp_forward(normed, *mlp, gelu)
-    y = h + dropout_forward(branch, masks.mlp_branch)[0]
+    y = dropout_forward(branch, masks.mlp_branch)[0]
+    y += h
     return y, BlockCache(norm1_cache, attn_cache, norm2_cache, mlp_cache, masks)
 
 
 def block_backward(dy: Array, cache: BlockCache) -> tuple[Array, tuple, tuple, tuple, tuple]:
-    """Given dy (B, T, D) and the cache, return dx (B, T, D) and the gradients of norm1, attn, norm2 and mlp, each a
+    """Given dy (B, Tq, D) and the cache, return dx (B, T, D) and the gradients of norm1, attn, norm2 and mlp, each a
     tuple in the order in which `block_forward` takes it.
 
     Derivation: the forward read from bottom to top.
       (1) y = h + mlp(layernorm(h)): back through the branch, which is dropout, MLP and LayerNorm.
       (2) h reached y in two ways, so what they hand back adds: dh = (what the branch hands back) + dy.
       (3) h = x + attention(layernorm(x)): back through the branch.
-      (4) x reached h in two ways: dx = (what the branch hands back) + dh.
+      (4) x reached h in two ways: dx = (what the branch hands back) + dh, which has the wanted tokens only.
     In words: dy itself always arrives at the bottom, however deep the stack, and every branch adds its own.
     """
     dbranch = dropout_backward(dy, cache.masks.mlp_branch)  # (1)
@@ -71,7 +82,8 @@ def block_backward(dy: Array, cache: BlockCache) -> tuple[Array, tuple, tuple, t
     dh, *dnorm2 = layernorm_backward(dnormed, cache.norm2)  # (1)
     dh += dy  # (2) h fed two branches: add
     dbranch = dropout_backward(dh, cache.masks.attn_branch)  # (3)
-    dnormed, *dattn = attention_backward(dbranch, cache.attn)  # (3)
+    dnormed, *dattn = attention_backward(dbranch, cache.attn)  # (3)  (B, Tq, D) -> (B, T, D)
     dx, *dnorm1 = layernorm_backward(dnormed, cache.norm1)  # (3)
-    dx += dh  # (4) x fed two branches: add
+    wanted = dx[:, : dh.shape[1]]  # a view of dx
+    wanted += dh  # (4) x fed two branches: add
     return dx, tuple(dnorm1), tuple(dattn), tuple(dnorm2), tuple(dmlp)
