@@ -24,10 +24,13 @@ WARM_UP = 3  # calls before the clock runs: caches, threads, compilers
 Run = Callable[[], float | None]
 
 
-def minivit(job: Job, keep_memory: bool) -> Run:
-    """minivit's training step or its forward pass, with freed memory kept in the process or not."""
-    from minivit import ViT, ViTConfig
+def minivit(job: Job, keep_memory: bool, in_full: bool = False) -> Run:
+    """minivit's training step or its forward pass, with freed memory kept in the process or not, the last block for
+    the class token alone, as it always runs, or with every token in full, as the peers compute it."""
+    from minivit import ViT, ViTConfig, parallel
 
+    if in_full:
+        parallel.vit_forward = partial(parallel.vit_forward, in_full=True)
     model = ViT(ViTConfig(**job.model), seed=0)
     return (minivit_step if job.task == "step" else minivit_forward)(job, model, keep_memory)
 
@@ -126,8 +129,10 @@ def products(job: Job) -> Run:
 
 
 MINIVIT, PRODUCTS, PYTORCH = "minivit", "bare products", "PyTorch"
+IN_FULL = f"{MINIVIT}, every block in full"
 CONTENDERS: dict[str, Callable[[Job], Run]] = {
     MINIVIT: partial(minivit, keep_memory=True),
+    IN_FULL: partial(minivit, keep_memory=True, in_full=True),
     f"{MINIVIT}, freed memory not kept": partial(minivit, keep_memory=False),
     f"{PYTORCH}, matmul": partial(pytorch, sdpa=False, compiled=False),
     f"{PYTORCH}, SDPA": partial(pytorch, sdpa=True, compiled=False),

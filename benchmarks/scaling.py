@@ -1,11 +1,12 @@
-"""Time and peak memory of one training step as batch, tokens, width, depth and threads grow, beside the FLOP count."""
+"""Time and peak memory of one training step, every block in full, as batch, tokens, width, depth and threads grow,
+beside the FLOP count."""
 
 import json
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from .contenders import MINIVIT, PRODUCTS
+from .contenders import IN_FULL, PRODUCTS
 from .harness import arguments, machine, markdown, paired, run_rounds, series, settings
 from .products import flops
 from .workload import BATCHES, MODELS, Job
@@ -111,7 +112,7 @@ def main() -> None:
     jobs = [
         Job(contender, "step", point.model, point.batch, point.threads, args.steps)
         for point in measured
-        for contender in (MINIVIT, PRODUCTS)
+        for contender in (IN_FULL, PRODUCTS)
     ]
     reports = run_rounds(jobs, args.rounds)
     failure = next((report["error"] for own in reports for report in own if "error" in report), None)

@@ -158,6 +158,23 @@ def test_what_a_child_measures(task):
     assert measured["blas"]
 
 
+def test_every_block_is_computed_in_full_where_the_contender_says_so(monkeypatch):
+    from minivit import parallel
+
+    backward, queries = parallel.vit_backward, []
+
+    def counting(dlogits, cache):
+        queries.append(cache.blocks[-1].attn.dot.q.shape[2])
+        return backward(dlogits, cache)
+
+    monkeypatch.setattr(parallel, "vit_backward", counting)
+    monkeypatch.setattr(parallel, "vit_forward", parallel.vit_forward)  # what IN_FULL changes is put back afterwards
+    for contender in (contenders.MINIVIT, contenders.IN_FULL):
+        contenders.CONTENDERS[contender](job(contender))()
+    shards = len(queries) // 2
+    assert queries == [1] * shards + [ViTConfig(**LITTLE).tokens] * shards and shards
+
+
 def test_every_axis_passes_through_the_model_as_it_is():
     settings = scaling.points(MODELS["small"], 128, threads=6)
     usual = {"batch": 128, "tokens": 50, "width": 64, "depth": 6, "threads": 6}
