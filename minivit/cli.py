@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("--data", help=DATA_HELP + " (default: what the run was trained on)")
     it.add_argument("--split", choices=("test", "valid", "train"), default="test", help="which part (default: test)")
+    it.add_argument("--out", metavar="PNG", help="draw the confusion matrix, too (needs matplotlib: minivit[viz])")
     _add_threads(it)
 
     it = command(commands.predict, "predict", "classify pictures: photos or drawings of a digit")

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -23,7 +24,7 @@ from .machine import keep_freed_memory
 from .parallel import Workers
 from .recipes import RECIPES, Recipe
 from .run import load_run, overlap, result_line, resume_run, start_run
-from .viz import save_curves
+from .viz import save_confusion, save_pictures
 from .walk import walk as walk_through
 
 DEFAULT_DATA = "mnist5k"
@@ -44,10 +45,10 @@ def train(arguments: argparse.Namespace) -> None:
     else:
         run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
     try:
-        drawn = (run.folder / "curves.png").exists() or save_curves(run.folder)
-        note = "" if drawn else " (pip install minivit[viz] also draws its curves)"
+        drawn = (run.folder / "confusion.png").exists() or save_pictures(run.folder)
+        note = "" if drawn else " (pip install minivit[viz] also draws its curves and mistakes)"
     except OSError as error:
-        note = f" (its curves cannot be written: {error.strerror})"
+        note = f" (its pictures cannot be written: {error.strerror})"
     print(f"\nthe run is in {run.folder}{note}; next:")
     name = shlex.quote(str(run.folder))
     print(f"  minivit eval {name}                per class, and what is taken for what")
@@ -71,6 +72,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     keep_freed_memory()
     result = measure(run.model, split, Workers(arguments.threads))
     print(class_table(result), confusion_table(result), sep="\n\n", end="\n\n")
+    if arguments.out:
+        save_confusion(result.confusion, Path(arguments.out))
     if seen:
         print(f"warning: {seen} of these {result.total} images were in the run's training set", file=sys.stderr)
     if seen is None:

@@ -5,7 +5,8 @@ metrics.jsonl       a line for every report
 state.safetensors   all that is needed to go on: written at every save and removed at the end
 model.safetensors   the trained model: the mean of the weights with --ema, else the last
 result.json         what came out, written last
-curves.png          where matplotlib is installed
+curves.png          loss and error over the epochs, where matplotlib is installed
+confusion.png       what the test took for what, likewise
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from .files import write_atomically
 from .machine import lock
 
 STATE = "state.safetensors"
-FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", "curves.png")
+FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", "curves.png", "confusion.png")
 SETTINGS = {"data", "data_sha256", "model", "train"}  # what config.json holds, at least
 RESULT = {"test_accuracy", "test_correct", "test_total", "parameters", "train_seconds", "seed", "data"}  # result.json
 

@@ -173,6 +173,7 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
         "test_correct": test.correct,
         "test_total": test.total,
         "test_loss": test.loss,
+        "test_confusion": test.confusion.tolist(),
         "parameters": int(model.params.flat.size),
         "train_seconds": round(seconds + trained - started, 2),
         "wall_seconds": round(seconds + time.perf_counter() - started, 2),

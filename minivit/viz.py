@@ -2,21 +2,31 @@
 
 import io
 from pathlib import Path
+from typing import Any
+
+import numpy
 
 from .files import write_atomically
-from .folder import read_metrics
+from .folder import read_metrics, read_result
 
 
-def save_curves(folder: Path) -> bool:
-    """Draw a run's loss and error over the epochs into curves.png; False if matplotlib is not installed."""
+def save_pictures(folder: Path) -> bool:
+    """Draw a run's loss and error over the epochs into curves.png, and what its test took for what into
+    confusion.png; False if matplotlib is not installed."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
+        save_curves(folder)
+    except ModuleNotFoundError:
         return False
+    result = read_result(folder)
+    if result and "test_confusion" in result:
+        save_confusion(numpy.array(result["test_confusion"]), folder / "confusion.png")
+    return True
+
+
+def save_curves(folder: Path) -> None:
+    """Draw the lines of metrics.jsonl into curves.png. Raises ModuleNotFoundError if matplotlib is missing."""
+    figure = _figure(9, 3.6)
     lines = read_metrics(folder)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
     loss, error = figure.subplots(1, 2)
     for prefix, label, colour in (("", "training (augmented)", "#0072b2"), ("valid_", "validation", "#d55e00")):
         points = [line for line in lines if line[f"{prefix}loss"] is not None]
@@ -35,7 +45,45 @@ def save_curves(folder: Path) -> bool:
     for axes in (loss, error):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
+    _save(figure, folder / "curves.png")
+
+
+def save_confusion(confusion: numpy.ndarray, path: Path) -> None:
+    """Draw a confusion matrix (K, K), a row for each true class, a column for each predicted one, into a PNG file.
+
+    Only the mistakes are coloured: the right answers are so many that beside them nothing else could be seen.
+    Raises ModuleNotFoundError if matplotlib is missing, OSError if the file cannot be written.
+    """
+    K = len(confusion)
+    side = min(12.0, 1.5 + 0.45 * K)
+    figure = _figure(side + 0.8, side)
+    axes = figure.subplots()
+    mistakes = confusion * (1 - numpy.eye(K, dtype=int))
+    image = axes.imshow(mistakes, "Oranges", vmin=0, vmax=max(1, mistakes.max()))
+    figure.colorbar(image, label="mistakes", shrink=0.8)
+    if K <= 20:  # more would not be legible
+        for (row, column), count in numpy.ndenumerate(confusion):
+            dark = 2 * mistakes[row, column] > mistakes.max()
+            colour = "grey" if row == column else "white" if dark else "black"
+            if count:
+                axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
+        axes.set_xticks(range(K))
+        axes.set_yticks(range(K))
+    right, images = int(confusion.trace()), int(confusion.sum())
+    axes.set(xlabel="taken for", ylabel="true class", title=f"{right} of {images} right")
+    _save(figure, path)
+
+
+def _figure(width: float, height: float) -> Any:
+    """An empty figure of so many inches."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ModuleNotFoundError("drawing needs matplotlib, which is missing: pip install minivit[viz]") from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
     picture = io.BytesIO()
-    figure.savefig(picture, dpi=120)
-    write_atomically(folder / "curves.png", picture.getvalue())
-    return True
+    figure.savefig(picture, format="png", dpi=120)
+    write_atomically(path, picture.getvalue())

@@ -176,18 +176,18 @@ def test_the_last_line_is_the_result(trained, capsys):
     "drawn, note",
     [
         (True, ""),
-        (False, " (pip install minivit[viz] also draws its curves)"),
-        (None, " (its curves cannot be written: full)"),
+        (False, " (pip install minivit[viz] also draws its curves and mistakes)"),
+        (None, " (its pictures cannot be written: full)"),
     ],
 )
-def test_a_run_ends_well_without_its_curves(drawn, note, trained, tmp_path, monkeypatch, capsys):
+def test_a_run_ends_well_without_its_pictures(drawn, note, trained, tmp_path, monkeypatch, capsys):
     def draw(folder):
         if drawn is None:
             raise OSError(28, "full")
         return drawn
 
-    monkeypatch.setattr(minivit.commands, "save_curves", draw)
-    folder = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("curves.png"))
+    monkeypatch.setattr(minivit.commands, "save_pictures", draw)
+    folder = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("*.png"))
     assert main(["train", "--resume", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == f"the run is in {folder}{note}; next:" and LAST_LINE.fullmatch(lines[-1])
@@ -295,6 +295,15 @@ def test_eval(trained, data, capsys):
         f"{data} test: accuracy {100 * correct / 20:.2f} % ({correct} of 20), loss {result['test_loss']:.4f}"
     )
     assert sum(int(lines[6 + k].split()[1 + k].replace(".", "0")) for k in range(3)) == correct
+
+
+def test_eval_draws_the_confusion_matrix(trained, tmp_path, monkeypatch, refused):
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    assert main(["eval", str(trained), "--out", str(tmp_path / "confusion.png")]) == 0
+    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    assert "No such file" in refused("eval", trained, "--out", tmp_path / "no" / "folder.png")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # importing it fails
+    assert "pip install minivit[viz]" in refused("eval", trained, "--out", tmp_path / "other.png")
 
 
 @pytest.mark.parametrize("part, images, seen", [("test", 20, 0), ("valid", 6, 0), ("train", 54, 54)])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from minivit.checkpoint import CheckpointError
-from minivit.viz import save_curves
+from minivit.folder import RESULT
+from minivit.viz import save_confusion, save_curves, save_pictures
 
 LINE = {"step": 3, "loss": 0.7, "accuracy": 0.8, "valid_loss": 0.6, "valid_accuracy": 0.9}
 
@@ -16,7 +17,7 @@ def curves(folder, *changes):
     """Save the curves of a run with a report for each of these changes of LINE; the picture, (height, width, 4)."""
     lines = [json.dumps({**LINE, "step": 3 * i, **change}) + "\n" for i, change in enumerate(changes, 1)]
     (folder / "metrics.jsonl").write_text("".join(lines))
-    assert save_curves(folder)
+    save_curves(folder)
     image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
     with image.open(folder / "curves.png") as file:
         return np.asarray(file.convert("RGB"), int)
@@ -69,5 +70,27 @@ def test_damaged_reports_are_refused(tmp_path):
 
 def test_without_matplotlib_nothing_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # importing it fails
-    assert save_curves(tmp_path) is False
+    assert save_pictures(tmp_path) is False
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("classes, size", [(3, (342, 438)), (30, (1440, 1536))])
+def test_mistakes_are_coloured(classes, size, tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
+    confusion = 90 * np.eye(classes, dtype=int)
+    for name, mistake in (("right", 0), ("wrong", 4)):
+        confusion[2, 0] = mistake
+        save_confusion(confusion, tmp_path / name)
+    right, wrong = (np.asarray(image.open(tmp_path / name).convert("RGB"), int) for name in ("right", "wrong"))
+    assert right.shape == wrong.shape == (*size, 3)
+    darkest = 0x7F2704  # of the colour map: the class that was mistaken most
+    assert (abs(wrong - right).sum(-1) > 100).sum() > 50 and shows(wrong, darkest)
+
+
+def test_a_finished_run_gets_both_pictures(tmp_path):
+    curves(tmp_path, {}, {})
+    result = {name: 1 for name in RESULT} | {"data": "mnist"}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert save_pictures(tmp_path) and not (tmp_path / "confusion.png").exists()  # of an older version: no matrix
+    (tmp_path / "result.json").write_text(json.dumps(result | {"test_confusion": [[5, 1], [0, 4]]}))
+    assert save_pictures(tmp_path) and (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
