@@ -121,7 +121,7 @@ class TrainConfig:
     """How a model is trained. Raises ValueError or TypeError, naming the field, for values that cannot work."""
 
     epochs: int | None = option(None, f"passes over the training images (default: enough to see {IMAGES_SEEN})")
-    batch_size: int = option(64, "images in a step; any number, since memory is bounded by shards of the batch")
+    batch_size: int = option(64, "images in a step; any number, since gradients accumulate over shards of the batch")
     learning_rate: float = option(1.5e-3, "peak learning rate, reached after the warm-up")
     warmup: float = option(0.1, "part of the steps over which the learning rate rises from zero")
     weight_decay: float = option(0.05, "decay of the weight matrices; nothing else decays")

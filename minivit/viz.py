@@ -60,7 +60,7 @@ def save_confusion(confusion: numpy.ndarray, path: Path) -> None:
     axes = figure.subplots()
     mistakes = confusion * (1 - numpy.eye(K, dtype=int))
     image = axes.imshow(mistakes, "Oranges", vmin=0, vmax=max(1, mistakes.max()))
-    figure.colorbar(image, label="mistakes", shrink=0.8)
+    figure.colorbar(image, label="mistakes", shrink=0.8).ax.yaxis.get_major_locator().set_params(integer=True)
     if K <= 20:  # more would not be legible
         for (row, column), count in numpy.ndenumerate(confusion):
             dark = 2 * mistakes[row, column] > mistakes.max()

@@ -7,11 +7,12 @@ import sys
 
 import pytest
 
-from benchmarks import contenders, harness, scaling
+from benchmarks import contenders, epoch, harness, scaling
 from benchmarks.harness import HEADER, Ratio, best, comparison, machine, markdown, paired, run_child, run_rounds, series
 from benchmarks.products import BareProducts, flops, forward_products
 from benchmarks.workload import MODELS, Job
 from minivit import ViTConfig
+from tests.tools import tiny
 
 LITTLE = {**MODELS["small"], "dim": 8, "depth": 2, "heads": 2, "mlp_dim": 12}
 TORCH = ("PyTorch, matmul", "PyTorch, SDPA")
@@ -207,6 +208,19 @@ def test_the_inference_command_gives_every_measurement_as_json():
     results = json.loads(command("inference", "--json", "--batch", "2", "1", "--contenders", "minivit"))
     assert [(result["batch"], result["task"]) for result in results] == [(2, "forward"), (1, "forward")]
     assert all(len(result["rounds"]) == 1 and result["rounds"][0]["milliseconds"] > 0 for result in results)
+
+
+def test_where_an_epoch_goes(tmp_path):
+    data = tiny.write_data(tmp_path / "data", 60, 20)
+    watched = [sys.executable, "-m", "benchmarks.epoch", "--data", data, *tiny.flags(epochs=2)]
+    out = subprocess.run(watched, cwd=harness.ROOT, check=True, capture_output=True, text=True).stdout
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in out.splitlines() if line[:1] == "|"]
+    seconds = {name: float(spent) for name, spent, _ in rows[2:]}
+    parts = set(seconds) - {"together", epoch.BESIDE}
+    assert parts == {epoch.STEP, epoch.WAITING, epoch.OTHER, "validation", "progress bar", "metrics.jsonl",
+                     "saving the state"}  # fmt: skip
+    assert sum(seconds[part] for part in parts) == pytest.approx(seconds["together"], abs=0.05)
+    assert seconds[epoch.STEP] > 0
 
 
 def test_the_scaling_results_make_a_table_and_a_picture(tmp_path):

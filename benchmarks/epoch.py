@@ -1,0 +1,107 @@
+"""Where the wall time of an epoch goes: `minivit train` as it is, with its parts timed. What augments the images runs
+beside the step, in a thread of its own, so its share does not add to the others."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .harness import ROOT, SLOWING, markdown
+
+STEP = "the step: gradients, clipping, AdamW"
+WAITING = "waiting for the next batch"
+OTHER = "the loop itself"
+BESIDE = "random affine maps, beside the step"
+
+
+class Clock:
+    """Seconds by name."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    def timed(self, name: str, function: Callable) -> Callable:
+        """The function, its time added to `name`."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds[name] += time.perf_counter() - start
+
+        return run
+
+    def iterated(self, name: str, function: Callable) -> Callable:
+        """The generator function, the time that its iterator takes for the next item added to `name`."""
+
+        def run(*args: Any) -> Iterator:
+            iterator = function(*args)
+            following = self.timed(name, lambda: next(iterator, None))
+            while (item := following()) is not None:
+                yield item
+
+        return run
+
+    def whole(self, name: str, function: Callable) -> Callable:
+        """The generator function, the time from its start to its end added to `name`, whoever iterates included."""
+
+        def run(*args: Any) -> Iterator:
+            start = time.perf_counter()
+            yield from function(*args)
+            self.seconds[name] += time.perf_counter() - start
+
+        return run
+
+
+def watched(flags: list[str]) -> Counter[str]:
+    """Run `minivit train` with these flags in this process; the seconds of its parts, and of the whole loop."""
+    from minivit import progress, run, train
+    from minivit.cli import main
+
+    clock = Clock()
+    train.Trainer.update = clock.timed(STEP, train.Trainer.update)  # type: ignore[method-assign]
+    train.evaluate = clock.timed("validation", train.evaluate)
+    train.random_affine = clock.timed(BESIDE, train.random_affine)
+    train._batches = clock.iterated(WAITING, train._batches)
+    progress.Display.step = clock.timed("progress bar", progress.Display.step)  # type: ignore[method-assign]
+    progress.Display.report = clock.timed("progress bar", progress.Display.report)  # type: ignore[method-assign]
+    run.add_metrics = clock.timed("metrics.jsonl", run.add_metrics)
+    run.save_state = clock.timed("saving the state", run.save_state)
+    run.fit = clock.whole("all", run.fit)
+    with tempfile.TemporaryDirectory() as folder:
+        status = main(["train", "--out", f"{folder}/run", *flags])
+    if status:
+        raise SystemExit(status)
+    return clock.seconds
+
+
+def table(seconds: Counter[str]) -> str:
+    """The parts of the loop, largest first, and what ran beside it."""
+    parts = Counter(seconds)
+    whole, beside = parts.pop("all"), parts.pop(BESIDE, 0.0)
+    parts[OTHER] = whole - sum(parts.values())
+    rows = [[name, f"{spent:.2f}", f"{100 * spent / whole:.1f} %"] for name, spent in parts.most_common()]
+    rows += [["together", f"{whole:.2f}", "100.0 %"], [BESIDE, f"{beside:.2f}", f"{100 * beside / whole:.1f} %"]]
+    return markdown(["part", "seconds", "of the loop"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, epilog="Other flags are those of minivit train.")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in the child process
+    args, flags = parser.parse_known_args()
+    if args.here:
+        print(table(watched(flags)))
+        return
+    environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
+    command = [sys.executable, "-m", "benchmarks.epoch", "--here", *flags]
+    sys.exit(subprocess.run(command, cwd=ROOT, env=environment).returncode)
+
+
+if __name__ == "__main__":
+    main()
