@@ -76,8 +76,8 @@ def watched(flags: list[str]) -> Counter[str]:
     run.fit = clock.whole("all", run.fit)
     with tempfile.TemporaryDirectory() as folder:
         status = main(["train", "--out", f"{folder}/run", *flags])
-    if status:
-        raise SystemExit(status)
+    if status or "all" not in clock.seconds:
+        raise SystemExit(status or "no epoch was trained: give the flags of a new run")
     return clock.seconds
 
 
@@ -92,7 +92,9 @@ def table(seconds: Counter[str]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, epilog="Other flags are those of minivit train.")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="Other flags are those of a new run of minivit train, but for --out."
+    )
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in the child process
     args, flags = parser.parse_known_args()
     if args.here:

@@ -87,11 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("--data", help=DATA_HELP + " (default: what the run was trained on)")
     it.add_argument("--split", choices=("test", "valid", "train"), default="test", help="which part (default: test)")
     it.add_argument("--out", metavar="PNG", help="draw the confusion matrix, too (needs matplotlib: minivit[viz])")
+    _add_views(it)
     _add_threads(it)
 
     it = command(commands.predict, "predict", "classify pictures: photos or drawings of a digit")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG, ... (needs pillow: minivit[viz])")
+    _add_views(it)
     _add_threads(it)
 
     it = command(commands.info, "info", "list a trained model's parameters, shapes and settings", device=False)
@@ -118,6 +120,17 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("name", choices=("mnist",), help="which data set")
     it.add_argument("--mirror", metavar="URL", action="append", help="fetch from here instead; may be repeated")
     return parser
+
+
+def _add_views(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--views", type=_count, help="average over so many moved copies, too (default: as in the run)")
+
+
+def _count(text: str) -> int:
+    """A whole number of at least 0, for argparse."""
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, not {number}")
+    return number
 
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:

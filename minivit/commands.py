@@ -15,15 +15,16 @@ from .config import TrainConfig, ViTConfig
 from .data import fetch_mnist, load, split_validation
 from .data.picture import read_picture
 from .diagnose import overfit
-from .evaluate import class_table, confusion_table
+from .evaluate import class_table, confusion_table, probabilities
 from .evaluate import evaluate as measure
+from .folder import PICTURES
 from .gradcheck import plot_curve
 from .gradcheck import run as run_checks
 from .inputs import check_batch
 from .machine import keep_freed_memory
 from .parallel import Workers
 from .recipes import RECIPES, Recipe
-from .run import load_run, overlap, result_line, resume_run, start_run
+from .run import Run, load_run, overlap, result_line, resume_run, start_run
 from .viz import save_confusion, save_pictures
 from .walk import walk as walk_through
 
@@ -45,7 +46,7 @@ def train(arguments: argparse.Namespace) -> None:
     else:
         run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
     try:
-        drawn = (run.folder / "confusion.png").exists() or save_pictures(run.folder)
+        drawn = all((run.folder / name).exists() for name in PICTURES) or save_pictures(run.folder)
         note = "" if drawn else " (pip install minivit[viz] also draws its curves and mistakes)"
     except OSError as error:
         note = f" (its pictures cannot be written: {error.strerror})"
@@ -70,10 +71,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     check_batch(split.images, split.labels, run.model.config)
     seen = overlap(run, split)
     keep_freed_memory()
-    result = measure(run.model, split, Workers(arguments.threads))
+    result = measure(run.model, split, Workers(arguments.threads), _views(run, arguments))
     print(class_table(result), confusion_table(result), sep="\n\n", end="\n\n")
-    if arguments.out:
-        save_confusion(result.confusion, Path(arguments.out))
     if seen:
         print(f"warning: {seen} of these {result.total} images were in the run's training set", file=sys.stderr)
     if seen is None:
@@ -82,14 +81,17 @@ def evaluate(arguments: argparse.Namespace) -> None:
         f"{name} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}), "
         f"loss {result.loss:.4f}"
     )
+    if arguments.out:
+        save_confusion(result.confusion, Path(arguments.out))
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    model = load_run(arguments.run, arguments.device).model
-    pictures = numpy.stack([read_picture(path, *model.config.image_shape) for path in arguments.images])
-    for path, probabilities in zip(arguments.images, model.predict(pictures, arguments.threads)):
-        best = sorted(range(len(probabilities)), key=lambda k: -probabilities[k])[:3]
-        guesses = [f"{k} ({100 * probabilities[k]:.1f} %)" for k in best]
+    run = load_run(arguments.run, arguments.device)
+    pictures = numpy.stack([read_picture(path, *run.model.config.image_shape) for path in arguments.images])
+    chances = probabilities(run.model, pictures, Workers(arguments.threads), _views(run, arguments))
+    for path, row in zip(arguments.images, chances):
+        best = sorted(range(len(row)), key=lambda k: -row[k])[:3]
+        guesses = [f"{k} ({100 * row[k]:.1f} %)" for k in best]
         print(f"{path}: {guesses[0]}, then {' and '.join(guesses[1:])}" if len(best) > 1 else f"{path}: {guesses[0]}")
 
 
@@ -132,6 +134,11 @@ def attend(arguments: argparse.Namespace) -> None:
     model = load_run(arguments.run, arguments.device).model
     picture = read_picture(arguments.image, *model.config.image_shape)
     print(insight.attend(model, picture, arguments.out))
+
+
+def _views(run: Run, arguments: argparse.Namespace) -> int:
+    """Over how many moved copies to average: what the flag says, else what the run was set to."""
+    return run.settings.get("train", {}).get("views", 0) if arguments.views is None else arguments.views
 
 
 def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -131,6 +131,7 @@ class TrainConfig:
     beta2: float = option(0.99, "AdamW's memory of the squared gradient")
     ema: float = option(0.0, "memory of the mean of the weights that is saved as the model; 0: the last weights")
     augment: float = option(1.0, "strength of the random rotation, scale, slant and shift; 0 turns them off")
+    views: int = option(0, "moved copies of every test image, over whose predictions and its own is averaged")
     validation: int | None = option(None, "training images held out; without it, a tenth, at most 5,000")
     save_every: int | None = option(None, "steps between two saves of the training state; without it, an epoch")
     log_every: int | None = option(None, "steps between two lines of metrics.jsonl; without it, an epoch")
@@ -146,7 +147,7 @@ class TrainConfig:
             value = getattr(self, name)
             _check(0 < value < math.inf, f"{name} must be positive, not {value}")
             _check(value <= 1e30, f"{name} {value} is too much for float32: choose at most 1e30")
-        for name in ("weight_decay", "augment", "seed", "validation"):
+        for name in ("weight_decay", "augment", "seed", "validation", "views"):
             value = getattr(self, name)
             _check(value is None or 0 <= value < math.inf, f"{name} must be at least 0, not {value}")
         _check(self.augment <= STRONGEST, f"augment must be at most {STRONGEST}, not {self.augment}")

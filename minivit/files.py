@@ -7,7 +7,7 @@ from pathlib import Path
 
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a file so that at every moment, also after a crash or on a full disk, `path` holds either what it held
-    before or all of `content`. Raises OSError if that cannot be done.
+    before or all of `content`. Raises OSError, with the name `path`, if that cannot be done.
 
     The bytes go to a private file beside it, are forced to the disk, and only then take the name.
     """
@@ -19,5 +19,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(private, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None  # the private name says nothing to anyone
     finally:
         private.unlink(missing_ok=True)

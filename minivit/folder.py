@@ -23,7 +23,8 @@ from .files import write_atomically
 from .machine import lock
 
 STATE = "state.safetensors"
-FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", "curves.png", "confusion.png")
+PICTURES = ("curves.png", "confusion.png")
+FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", *PICTURES)
 SETTINGS = {"data", "data_sha256", "model", "train"}  # what config.json holds, at least
 RESULT = {"test_accuracy", "test_correct", "test_total", "parameters", "train_seconds", "seed", "data"}  # result.json
 

@@ -115,7 +115,8 @@ def vit_forward(
     they were before dropout. The cache holds the caches of the parts, and the parameters, which must not change
     until the backward pass. Without keep_cache it is None, and every block's memory is free for the next.
     If only the class token is read, the last block is computed for it alone, unless in_full or return_attention asks
-    for every token: the logits and gradients are the same, for a good half of a block less work.
+    for every token: to rounding, logits and gradients are the same, for a good half of a block less work. T is then 1
+    for what comes after that block.
     Raises ValueError for a shape that is not the config's, an empty batch or another dtype.
     """
     _check_input(params, images, config)
@@ -133,9 +134,9 @@ def vit_forward(
         norm1, attn, norm2, mlp = _block(params, i)
         alone = config.pool == "cls" and i == config.depth - 1 and not (in_full or return_attention)
         wanted = 1 if alone else None
-        dropping = BlockMasks() if masks is None else masks.blocks[i].of(wanted)
+        block_masks = BlockMasks() if masks is None else masks.blocks[i]
         settings = config.heads, config.norm_eps, config.gelu
-        x, block = block_forward(x, norm1, attn, norm2, mlp, *settings, dropping, wanted)
+        x, block = block_forward(x, norm1, attn, norm2, mlp, *settings, block_masks, wanted)
         blocks.append(block if keep_cache else None)
         if return_attention:
             attention.append(block.attn.dot.softmax.y)

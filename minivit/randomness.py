@@ -7,7 +7,7 @@ number of threads, so there is no generator state to save: a run resumed at step
 import numpy
 
 # The purposes; their numbers are part of a run's identity.
-INITIAL_WEIGHTS, SHUFFLE, AUGMENTATION, DROPOUT, GRADIENT_CHECK = range(5)
+INITIAL_WEIGHTS, SHUFFLE, AUGMENTATION, DROPOUT, GRADIENT_CHECK, VIEWS = range(6)
 
 
 def generator(seed: int, purpose: int, step: int = 0, shard: int = 0) -> numpy.random.Generator:

@@ -17,7 +17,7 @@ class Recipe:
     train: dict[str, Any] = field(default_factory=dict)
 
 
-STEADY = {"batch_size": 128, "learning_rate": 2e-3}
+STEADY = {"batch_size": 128, "learning_rate": 2e-3, "views": 8}
 MEAN = {**STEADY, "ema": 0.999}  # the model is the running mean of the weights
 
 RECIPES = {
@@ -26,11 +26,11 @@ RECIPES = {
     "best": Recipe(
         "the best of half an hour, wider and on every training image: none is held out",
         {"dim": 96, "depth": 6, "mlp_dim": 192, "drop_path": 0.1},
-        {**MEAN, "epochs": 60, "augment": 1.2, "validation": 0},
+        {**MEAN, "epochs": 60, "augment": 1.2, "views": 16, "validation": 0},
     ),
     "long": Recipe(
         "best, wider and longer, for three hours",
         {"dim": 128, "depth": 8, "mlp_dim": 256, "drop_path": 0.2},
-        {**MEAN, "epochs": 200, "augment": 1.3, "validation": 0},
+        {**MEAN, "epochs": 200, "augment": 1.3, "views": 16, "validation": 0},
     ),
 }

@@ -167,13 +167,13 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
 
     final = trainer.averaged_model()
     final.save(folder / "model.safetensors")
-    test = evaluate(final, dataset.test, trainer.workers)
+    test = evaluate(final, dataset.test, trainer.workers, config.views)
     result = {
         "test_accuracy": test.accuracy,
         "test_correct": test.correct,
         "test_total": test.total,
         "test_loss": test.loss,
-        "test_confusion": test.confusion.tolist(),
+        "test_confusion": [" ".join(map(str, row)) for row in test.confusion],  # a line for each true class
         "parameters": int(model.params.flat.size),
         "train_seconds": round(seconds + trained - started, 2),
         "wall_seconds": round(seconds + time.perf_counter() - started, 2),

@@ -42,13 +42,18 @@ class ViT:
         return device_of(self.params.flat)
 
     def forward(
-        self, images: Array, rng: numpy.random.Generator | None = None, return_attention: bool = False
+        self,
+        images: Array,
+        rng: numpy.random.Generator | None = None,
+        return_attention: bool = False,
+        in_full: bool = False,
     ) -> tuple[Array, ViTCache] | tuple[Array, ViTCache, Array]:
         """Logits (B, K) and the cache for `backward`; with return_attention also the weights (L, B, H, T, T).
 
         images: floats (B, C, Sh, Sw), taken as they are, brought to the model's dtype and device. A generator `rng`
-        turns the dropouts on. Raises TypeError for integers (`predict` scales uint8), ValueError for another shape
-        or an empty batch.
+        turns the dropouts on. in_full is for those who look into the cache: without it, the last block's part holds
+        the class token alone where nothing else is read. Raises TypeError for integers (`predict` scales uint8),
+        ValueError for another shape or an empty batch.
         """
         if images.dtype.kind in "iub":
             raise TypeError(
@@ -57,7 +62,7 @@ class ViT:
             )
         images = to_device(images, self.device).astype(self.dtype, copy=False)
         masks = None if rng is None else draw_masks(self.config, len(images), rng, self.dtype, self.device)
-        return vit_forward(self.params, images, self.config, masks, return_attention)
+        return vit_forward(self.params, images, self.config, masks, return_attention, in_full=in_full)
 
     def backward(self, dlogits: Array, cache: ViTCache, grads: Params | None = None) -> tuple[Params, Array]:
         """The gradient of every parameter and of the images (B, C, Sh, Sw), from dlogits (B, K). A given `grads` is

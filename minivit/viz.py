@@ -19,7 +19,8 @@ def save_pictures(folder: Path) -> bool:
         return False
     result = read_result(folder)
     if result and "test_confusion" in result:
-        save_confusion(numpy.array(result["test_confusion"]), folder / "confusion.png")
+        rows = [row.split() for row in result["test_confusion"]]
+        save_confusion(numpy.array(rows, int), folder / "confusion.png")
     return True
 
 
@@ -49,7 +50,8 @@ def save_curves(folder: Path) -> None:
 
 
 def save_confusion(confusion: numpy.ndarray, path: Path) -> None:
-    """Draw a confusion matrix (K, K), a row for each true class, a column for each predicted one, into a PNG file.
+    """Draw a confusion matrix (K, K), a row for each true class, a column for each predicted one, into a picture file
+    of the format that its name ends with.
 
     Only the mistakes are coloured: the right answers are so many that beside them nothing else could be seen.
     Raises ModuleNotFoundError if matplotlib is missing, OSError if the file cannot be written.
@@ -85,5 +87,5 @@ def _figure(width: float, height: float) -> Any:
 
 def _save(figure: Any, path: Path) -> None:
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
+    figure.savefig(picture, format=path.suffix[1:] or "png", dpi=120)
     write_atomically(path, picture.getvalue())

@@ -276,12 +276,12 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "layernorm_backward(dnormed, cache.norm1)": [
             Bug("layernorm_backward(dbranch, cache.norm1)", "block", "gamma1"),
         ],
-        "wanted += dh": [
-            Bug("wanted += dy", "block", "x"),
-            Bug("wanted += 0", "block", "x"),
+        "first += dh": [
+            Bug("first += dy", "block", "x"),
+            Bug("first += 0", "block", "x"),
         ],
-        "wanted = dx[:, : dh.shape[1]]": [
-            Bug("wanted = dx[:, dx.shape[1] - dh.shape[1] :]", "block, two tokens wanted", "x"),
+        "first = dx[:, : dh.shape[1]]": [
+            Bug("first = dx[:, dx.shape[1] - dh.shape[1] :]", "block, two tokens wanted", "x"),
         ],
     },
     "ops.dropout": {

@@ -212,15 +212,14 @@ def test_the_inference_command_gives_every_measurement_as_json():
 
 def test_where_an_epoch_goes(tmp_path):
     data = tiny.write_data(tmp_path / "data", 60, 20)
-    watched = [sys.executable, "-m", "benchmarks.epoch", "--data", data, *tiny.flags(epochs=2)]
+    watched = [sys.executable, "-m", "benchmarks.epoch", "--data", data, *tiny.flags(epochs=20)]
     out = subprocess.run(watched, cwd=harness.ROOT, check=True, capture_output=True, text=True).stdout
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in out.splitlines() if line[:1] == "|"]
     seconds = {name: float(spent) for name, spent, _ in rows[2:]}
     parts = set(seconds) - {"together", epoch.BESIDE}
     assert parts == {epoch.STEP, epoch.WAITING, epoch.OTHER, "validation", "progress bar", "metrics.jsonl",
                      "saving the state"}  # fmt: skip
-    assert sum(seconds[part] for part in parts) == pytest.approx(seconds["together"], abs=0.05)
-    assert seconds[epoch.STEP] > 0
+    assert seconds[epoch.STEP] > 0 and 0 <= seconds[epoch.OTHER] < 0.5 * seconds["together"]
 
 
 def test_the_scaling_results_make_a_table_and_a_picture(tmp_path):

@@ -17,6 +17,7 @@ from minivit import __version__
 from minivit.cli import main
 from minivit.config import TrainConfig, ViTConfig
 from minivit.data.idx import write_idx
+from minivit.evaluate import probabilities
 from minivit.recipes import RECIPES
 from tests.tools import tiny
 
@@ -295,6 +296,35 @@ def test_eval(trained, data, capsys):
         f"{data} test: accuracy {100 * correct / 20:.2f} % ({correct} of 20), loss {result['test_loss']:.4f}"
     )
     assert sum(int(lines[6 + k].split()[1 + k].replace(".", "0")) for k in range(3)) == correct
+
+
+def test_views_are_those_of_the_run_or_those_asked_for(trained, tmp_path, monkeypatch, capsys):
+    """The run's setting holds for eval and predict; a flag overrides it."""
+    image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
+    drawing = np.full((30, 30), 255, "uint8")
+    drawing[5:25, 14:17] = 0
+    image.fromarray(drawing).save(tmp_path / "digit.png")
+    folder = shutil.copytree(trained, tmp_path / "run")
+    settings = json.loads((folder / "config.json").read_text())
+    settings["train"]["views"] = 3
+    (folder / "config.json").write_text(json.dumps(settings))
+    asked = []
+
+    def counting(model, images, workers, views=0):
+        asked.append(views)
+        return probabilities(model, images, workers, views)
+
+    monkeypatch.setattr("minivit.evaluate.probabilities", counting)
+    monkeypatch.setattr("minivit.commands.probabilities", counting)
+    printed = []
+    for flags in ([], ["--views", "0"], ["--views", "5"]):
+        assert main(["eval", str(folder), *flags]) == 0
+        assert main(["predict", str(folder), str(tmp_path / "digit.png"), *flags]) == 0
+        printed.append(capsys.readouterr().out)
+    assert asked == [3, 3, 0, 0, 5, 5] and len(set(printed)) == 3
+    with pytest.raises(SystemExit):
+        main(["eval", str(folder), "--views", "-1"])
+    assert "must be at least 0, not -1" in capsys.readouterr().err
 
 
 def test_eval_draws_the_confusion_matrix(trained, tmp_path, monkeypatch, refused):

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from minivit.data import Split
-from minivit.evaluate import Evaluation, class_table, confusion_table, evaluate
+from minivit.data import Split, random_affine
+from minivit.evaluate import VIEW_STRENGTH, Evaluation, class_table, confusion_table, evaluate, probabilities
+from minivit.inputs import normalise
 from minivit.parallel import Workers
+from minivit.randomness import VIEWS, generator
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -39,6 +41,32 @@ def test_dropouts_are_off():
     split = Split(*tiny.images(20))
     with_dropouts, without = model(**tiny.DROPOUTS), model()
     assert evaluate(with_dropouts, split, Workers()).loss == evaluate(without, split, Workers()).loss
+
+
+def test_views_are_averaged(monkeypatch):
+    """The mean of the probabilities of the images and of their moved copies, the same at every call."""
+    monkeypatch.setattr("minivit.evaluate.AT_ONCE", 8)
+    one, (images, labels) = model(), tiny.images(20)
+    found = probabilities(one, images, Workers(2), views=2)
+    expected = one.predict(images).astype("float64")
+    for view in (0, 1):
+        parts = [
+            random_affine(images[start : start + 8], generator(0, VIEWS, view, part), VIEW_STRENGTH)
+            for part, start in enumerate((0, 8, 16))
+        ]
+        moved = normalise(np.concatenate(parts), one.config, "float32")
+        assert abs(one.predict(moved) - expected).max() > 1e-3
+        expected += one.predict(moved)
+    np.testing.assert_allclose(found, expected / 3, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found, probabilities(one, images, Workers(1), views=2))
+    result = evaluate(one, Split(images, labels), Workers(), views=2)
+    assert result.correct == (found.argmax(-1) == labels).sum()
+    assert result.loss == pytest.approx(-np.log(found[range(20), labels]).mean(), rel=1e-12)
+
+
+def test_no_views_are_the_image_alone():
+    one, (images, _) = model(), tiny.images(20)
+    np.testing.assert_allclose(probabilities(one, images, Workers()), one.predict(images), rtol=0, atol=1e-6)
 
 
 def test_any_number_of_threads_and_images(monkeypatch):

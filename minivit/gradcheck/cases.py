@@ -121,8 +121,7 @@ def patch_embed(draw: Draw, s: Sizes) -> dict[str, Any]:
 
 def block(draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, **settings: Any) -> dict[str, Any]:
     settings = {"gelu": "erf", "wanted": None} | settings
-    Tq = min(settings["wanted"] or s.T, s.T)
-    shapes = {"attn": (s.B, s.H, Tq, s.T), "features": (s.B, Tq, s.D), "images": (s.B, 1, 1)}
+    shapes = {"attn": (s.B, s.H, s.T, s.T), "features": (s.B, s.T, s.D), "images": (s.B, 1, 1)}
     drawn = [masked(draw, *shapes[mask]) for mask in masks]
     return {
         "x": draw(s.B, s.T, s.D),

@@ -49,12 +49,13 @@ def block_forward(
     """One pre-norm encoder block.
 
     Shapes   x (B, T, D); norm1, norm2 = gamma (D,), beta (D,); attn = Wqkv (D, 3D), bqkv (3D,) or None, Wproj (D, D),
-             bproj (D,); mlp = W1 (D, F), b1 (F,), W2 (F, D), b2 (D,)  ->  y (B, Tq, D)
+             bproj (D,); mlp = W1 (D, F), b1 (F,), W2 (F, D), b2 (D,)  ->  y (B, Tq, D); masks of all T tokens
     Formula  h = x + dropout(attention(layernorm(x)));  y = h + dropout(mlp(layernorm(h)))
     Cache    the caches of the four parts, and the masks.
-    Of the last block often just the class token is read. With wanted = Tq, only the first Tq tokens ask and think;
-    every token is still listened to, so their y is what it is without. None: all T tokens.
+    Of the last block often just the class token is read. With wanted = Tq only the first Tq tokens ask and think, which
+    changes nothing for them, since every token is still listened to. None: all T tokens.
     """
+    masks = masks.of(wanted)
     normed, norm1_cache = layernorm_forward(x, *norm1, eps)
     branch, attn_cache = attention_forward(normed, *attn, heads, masks.attn, wanted)  # (B, T, D) -> (B, Tq, D)
     h = dropout_forward(branch, masks.attn_branch)[0]
@@ -74,7 +75,7 @@ def block_backward(dy: Array, cache: BlockCache) -> tuple[Array, tuple, tuple, t
       (1) y = h + mlp(layernorm(h)): back through the branch, which is dropout, MLP and LayerNorm.
       (2) h reached y in two ways, so what they hand back adds: dh = (what the branch hands back) + dy.
       (3) h = x + attention(layernorm(x)): back through the branch.
-      (4) x reached h in two ways: dx = (what the branch hands back) + dh, which has the wanted tokens only.
+      (4) x reached h in two ways: dx = (what the branch hands back) + dh, where dh holds the first Tq tokens.
     In words: dy itself always arrives at the bottom, however deep the stack, and every branch adds its own.
     """
     dbranch = dropout_backward(dy, cache.masks.mlp_branch)  # (1)
@@ -84,6 +85,6 @@ def block_backward(dy: Array, cache: BlockCache) -> tuple[Array, tuple, tuple, t
     dbranch = dropout_backward(dh, cache.masks.attn_branch)  # (3)
     dnormed, *dattn = attention_backward(dbranch, cache.attn)  # (3)  (B, Tq, D) -> (B, T, D)
     dx, *dnorm1 = layernorm_backward(dnormed, cache.norm1)  # (3)
-    wanted = dx[:, : dh.shape[1]]  # a view of dx
-    wanted += dh  # (4) x fed two branches: add
+    first = dx[:, : dh.shape[1]]  # (B, T, D) -> (B, Tq, D), a view
+    first += dh  # (4) x fed two branches: add
     return dx, tuple(dnorm1), tuple(dattn), tuple(dnorm2), tuple(dmlp)

@@ -77,7 +77,7 @@ def tape(label: int, config: ViTConfig) -> list[Step]:
         Step("mixed", MIX, ("attn", "v")),
         Step("joined", _join_heads(config.heads), ("mixed",)),
         Step("heard", LINEAR, ("joined", *layer("blocks.0.attn.proj"))),
-        Step("h", _add("h += x", "wanted += dh", "dbranch = dropout_backward(dh"), ("x", "heard")),
+        Step("h", _add("h += x", "first += dh", "dbranch = dropout_backward(dh"), ("x", "heard")),
         Step("normed2", LAYERNORM, ("h", *layer("blocks.0.norm2"))),
         Step("hidden", LINEAR, ("normed2", *layer("blocks.0.mlp.fc1"))),
         Step("active", GELU, ("hidden",)),
@@ -156,20 +156,20 @@ POOL = Operation(
 
 
 def _scores_forward(q: Any, k: Any) -> tuple[Any, Any]:
-    scaled = q * (1 / math.sqrt(q.shape[-1]))
-    return scaled @ k.swapaxes(-1, -2), (scaled, k)
+    return q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]), (q, k)
 
 
 def _scores_backward(dy: Any, cache: Any) -> tuple[Any, Any]:
-    scaled, k = cache
-    return dy @ k * (1 / math.sqrt(k.shape[-1])), dy.swapaxes(-1, -2) @ scaled
+    q, k = cache
+    dproduct = dy / math.sqrt(q.shape[-1])
+    return dproduct @ k, dproduct.swapaxes(-1, -2) @ q
 
 
 SCORES = Operation(
     _scores_forward,
     _scores_backward,
     "x0 @ x1ᵀ / sqrt(Dh)",
-    Place(attention.dot_product_forward, "scores = q @ k"),
+    Place(attention.dot_product_forward, "scores *= 1"),
     (
         Gradient("dy @ x1 / sqrt(Dh)", Place(attention.dot_product_backward, "xp.matmul(dscores, k")),
         Gradient("dyᵀ @ x0 / sqrt(Dh)", Place(attention.dot_product_backward, "xp.matmul(dscores.swap")),

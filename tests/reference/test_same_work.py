@@ -22,12 +22,13 @@ def job(name: str, task: str = "step") -> Job:
     return Job(contenders.MINIVIT, task, MODELS[name], BATCHES[name], threads=1, steps=1)
 
 
+@pytest.mark.parametrize("in_full", [False, True])
 @pytest.mark.parametrize("attention", ATTENTION)
 @pytest.mark.parametrize("name", MODELS)
-def test_same_weights_in_same_gradients_out(name, attention):
+def test_same_weights_in_same_gradients_out(name, attention, in_full):
     model = ViT(ViTConfig(**MODELS[name]), seed=0)
     images, labels = workload.random_batch(MODELS[name], BATCHES[name])
-    logits, cache = model.forward(images)
+    logits, cache = model.forward(images, in_full=in_full)
     loss, loss_cache = cross_entropy_forward(logits, labels, workload.LABEL_SMOOTHING)
     grads, _ = model.backward(cross_entropy_backward(1.0, loss_cache), cache)
     assert logits.dtype == grads.flat.dtype == np.float32
