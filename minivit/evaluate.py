@@ -51,7 +51,8 @@ def probabilities(model: ViT, images: numpy.ndarray, workers: Workers, views: in
 def evaluate(model: ViT, split: Split, workers: Workers, views: int = 0) -> Evaluation:
     """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`."""
     K = model.config.classes
-    scores = numpy.log(probabilities(model, split.images, workers, views))  # logits, up to a constant
+    smallest = numpy.finfo("float64").tiny
+    scores = numpy.log(numpy.maximum(probabilities(model, split.images, workers, views), smallest))  # logits + constant
     loss, _ = cross_entropy_forward(scores, split.labels)
     pairs = split.labels * K + scores.argmax(-1)  # a number for each (true, predicted)
     confusion = numpy.bincount(pairs, minlength=K * K).reshape(K, K)

@@ -64,6 +64,15 @@ def test_views_are_averaged(monkeypatch):
     assert result.loss == pytest.approx(-np.log(found[range(20), labels]).mean(), rel=1e-12)
 
 
+@pytest.mark.parametrize("views", [0, 2])
+def test_a_model_that_is_sure_and_wrong_has_a_finite_loss(views):
+    one = model()
+    one.params["head.weight"] = one.params["head.weight"] * 1e6  # probabilities of 0 and 1
+    images, labels = tiny.images(20)
+    wrong = (one.predict(images).argmax(-1) + 1) % 3
+    assert 100 < evaluate(one, Split(images, wrong), Workers(), views).loss < 1000
+
+
 def test_no_views_are_the_image_alone():
     one, (images, _) = model(), tiny.images(20)
     np.testing.assert_allclose(probabilities(one, images, Workers()), one.predict(images), rtol=0, atol=1e-6)
