@@ -2,6 +2,8 @@
 beside the step, in a thread of its own, so its share does not add to the others."""
 
 import argparse
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .harness import ROOT, SLOWING, markdown
+from .contenders import software
+from .harness import ROOT, SLOWING, machine, markdown
 
 STEP = "the step: gradients, clipping, AdamW"
 WAITING = "waiting for the next batch"
@@ -74,7 +77,7 @@ def watched(flags: list[str]) -> Counter[str]:
     run.add_metrics = clock.timed("metrics.jsonl", run.add_metrics)
     run.save_state = clock.timed("saving the state", run.save_state)
     run.fit = clock.whole("all", run.fit)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         status = main(["train", "--out", f"{folder}/run", *flags])
     if status or "all" not in clock.seconds:
         raise SystemExit(status or "no epoch was trained: give the flags of a new run")
@@ -93,12 +96,15 @@ def table(seconds: Counter[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog="Other flags are those of a new run of minivit train, but for --out."
+        prog="python -m benchmarks.epoch",
+        description=__doc__,
+        epilog="Other flags are those of a new run of minivit train, but for --out.",
     )
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in the child process
     args, flags = parser.parse_known_args()
     if args.here:
         print(table(watched(flags)))
+        print(f"\n{' '.join(flags)}\n{machine([[software()]])}")
         return
     environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
     command = [sys.executable, "-m", "benchmarks.epoch", "--here", *flags]

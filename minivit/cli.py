@@ -17,7 +17,7 @@ from typing import Any
 from . import __version__, commands
 from .backend import DEVICES, DeviceError
 from .commands import DEFAULT_DATA, FROM_DATA
-from .config import TrainConfig, ViTConfig
+from .config import MOST_VIEWS, TrainConfig, ViTConfig
 from .folder import Interrupted
 from .gradcheck.command import METHODS
 from .machine import available_cores
@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     it = command(commands.train, "train", "train a model, and test it once at the end")
     it.add_argument("--data", help=f"{DATA_HELP} (default: {DEFAULT_DATA})")
     recipes = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
-    it.add_argument("--recipe", choices=tuple(RECIPES), help=f"settings under a name, which flags override ({recipes})")
+    it.add_argument(
+        "--recipe", choices=tuple(RECIPES), help=f"settings made for --data mnist, which flags override ({recipes})"
+    )
     it.add_argument("--out", metavar="DIR", help="the run's folder (default: the first free runs/DATA-N)")
     it.add_argument("--overwrite", action="store_true", help="let --out be the folder of another run, which is lost")
     it.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own settings")
@@ -123,13 +125,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_views(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--views", type=_count, help="average over so many moved copies, too (default: as in the run)")
+    parser.add_argument(
+        "--views",
+        type=whole_number,
+        help="also classify so many randomly moved copies and average (default: as in the run)",
+    )
 
 
-def _count(text: str) -> int:
-    """A whole number of at least 0, for argparse."""
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"must be at least 0, not {number}")
+def whole_number(text: str) -> int:
+    """How many views, for argparse."""
+    if not 0 <= (number := int(text)) <= MOST_VIEWS:
+        raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_VIEWS}, not {number}")
     return number
 
 

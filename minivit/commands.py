@@ -24,7 +24,7 @@ from .inputs import check_batch
 from .machine import keep_freed_memory
 from .parallel import Workers
 from .recipes import RECIPES, Recipe
-from .run import Run, load_run, overlap, result_line, resume_run, start_run
+from .run import Run, load_run, overlap, result_line, resume_run, start_run, views_line
 from .viz import save_confusion, save_pictures
 from .walk import walk as walk_through
 
@@ -56,11 +56,17 @@ def train(arguments: argparse.Namespace) -> None:
     print(f"  minivit predict {name} digit.png   a photo or drawing of your own")
     print(f"  minivit info {name}                what the model is made of")
     assert run.result is not None
+    if run.result.get("views"):
+        print(views_line(run.result))
     print(result_line(run.result))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     run = load_run(arguments.run, arguments.device)
+    if arguments.out and not Path(arguments.out).parent.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {Path(arguments.out).parent} to draw in: make it, or choose another"
+        )
     name = arguments.data or run.settings.get("data", DEFAULT_DATA)
     dataset = load(name)
     validation = run.settings.get("train", {}).get("validation")
@@ -71,7 +77,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     check_batch(split.images, split.labels, run.model.config)
     seen = overlap(run, split)
     keep_freed_memory()
-    result = measure(run.model, split, Workers(arguments.threads), _views(run, arguments))
+    views = _views(run, arguments)
+    result = measure(run.model, split, Workers(arguments.threads), views)
     print(class_table(result), confusion_table(result), sep="\n\n", end="\n\n")
     if seen:
         print(f"warning: {seen} of these {result.total} images were in the run's training set", file=sys.stderr)
@@ -79,10 +86,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print("warning: the run's training data are not here to compare with these", file=sys.stderr)
     print(
         f"{name} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}), "
-        f"loss {result.loss:.4f}"
+        f"loss {result.loss:.4f}" + (f", averaged over each image and {views} moved copies" if views else "")
     )
     if arguments.out:
         save_confusion(result.confusion, Path(arguments.out))
+        print(f"the confusion matrix is drawn in {arguments.out}")
 
 
 def predict(arguments: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from .ops.gelu import FORMS
 
 POOLS = ("cls", "mean")
 IMAGES_SEEN, MOST_EPOCHS = 330_000, 500  # by a training whose number of epochs is not given
+MOST_VIEWS = 1000  # of a test image; each costs as much as the image itself
 POSITIONS = ("learned", "sincos1d", "sincos2d", "none")
 
 
@@ -131,7 +132,7 @@ class TrainConfig:
     beta2: float = option(0.99, "AdamW's memory of the squared gradient")
     ema: float = option(0.0, "memory of the mean of the weights that is saved as the model; 0: the last weights")
     augment: float = option(1.0, "strength of the random rotation, scale, slant and shift; 0 turns them off")
-    views: int = option(0, "moved copies of every test image, over whose predictions and its own is averaged")
+    views: int = option(0, "also classify so many randomly moved copies of every test image, and average; 0: off")
     validation: int | None = option(None, "training images held out; without it, a tenth, at most 5,000")
     save_every: int | None = option(None, "steps between two saves of the training state; without it, an epoch")
     log_every: int | None = option(None, "steps between two lines of metrics.jsonl; without it, an epoch")
@@ -151,6 +152,7 @@ class TrainConfig:
             value = getattr(self, name)
             _check(value is None or 0 <= value < math.inf, f"{name} must be at least 0, not {value}")
         _check(self.augment <= STRONGEST, f"augment must be at most {STRONGEST}, not {self.augment}")
+        _check(self.views <= MOST_VIEWS, f"views must be at most {MOST_VIEWS}, not {self.views}")
         for name in ("warmup", "label_smoothing", "beta1", "beta2", "ema"):
             _check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1), not {getattr(self, name)}")
 

@@ -126,6 +126,14 @@ def result_line(result: dict[str, Any]) -> str:
     )
 
 
+def views_line(result: dict[str, Any]) -> str:
+    """What a run with views says before its result."""
+    return (
+        f"the test averages over each image and {result['views']} moved copies of it; "
+        f"of the images alone {100 * result['plain_accuracy']:.2f} % are right"
+    )
+
+
 def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str) -> Run:
     """Train from the last save, or from the beginning, to the end."""
     started = time.perf_counter()
@@ -167,12 +175,16 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
 
     final = trainer.averaged_model()
     final.save(folder / "model.safetensors")
-    test = evaluate(final, dataset.test, trainer.workers, config.views)
+    test = plain = evaluate(final, dataset.test, trainer.workers)
+    if config.views:
+        test = evaluate(final, dataset.test, trainer.workers, config.views)
     result = {
         "test_accuracy": test.accuracy,
         "test_correct": test.correct,
         "test_total": test.total,
         "test_loss": test.loss,
+        "views": config.views,
+        "plain_accuracy": plain.accuracy,
         "test_confusion": [" ".join(map(str, row)) for row in test.confusion],  # a line for each true class
         "parameters": int(model.params.flat.size),
         "train_seconds": round(seconds + trained - started, 2),

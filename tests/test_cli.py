@@ -324,14 +324,29 @@ def test_views_are_those_of_the_run_or_those_asked_for(trained, tmp_path, monkey
     assert asked == [3, 3, 0, 0, 5, 5] and len(set(printed)) == 3
     with pytest.raises(SystemExit):
         main(["eval", str(folder), "--views", "-1"])
-    assert "must be at least 0, not -1" in capsys.readouterr().err
+    assert "must lie in 0..1000, not -1" in capsys.readouterr().err
+    assert "and 5 moved copies" in printed[2] and "moved copies" not in printed[1]
+
+
+def test_a_run_with_views_says_what_the_images_alone_give(data, tmp_path, capsys):
+    flags = tiny.flags(epochs=2, views=3)
+    assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *flags]) == 0
+    result, lines = json.loads((tmp_path / "run" / "result.json").read_text()), capsys.readouterr().out.splitlines()
+    assert result["views"] == 3
+    assert lines[-2] == (
+        "the test averages over each image and 3 moved copies of it; "
+        f"of the images alone {100 * result['plain_accuracy']:.2f} % are right"
+    )
+    for views, key in (("3", "test_accuracy"), ("0", "plain_accuracy")):
+        assert main(["eval", str(tmp_path / "run"), "--views", views]) == 0
+        assert f"accuracy {100 * result[key]:.2f} %" in capsys.readouterr().out
 
 
 def test_eval_draws_the_confusion_matrix(trained, tmp_path, monkeypatch, refused):
     pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
     assert main(["eval", str(trained), "--out", str(tmp_path / "confusion.png")]) == 0
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
-    assert "No such file" in refused("eval", trained, "--out", tmp_path / "no" / "folder.png")
+    assert "there is no folder" in refused("eval", trained, "--out", tmp_path / "no" / "folder.png")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # importing it fails
     assert "pip install minivit[viz]" in refused("eval", trained, "--out", tmp_path / "other.png")
 
