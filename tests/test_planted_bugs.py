@@ -57,7 +57,8 @@ def prediction_complaints():
 def test_a_planted_bug_is_caught_and_its_tensor_named(module, old, bug):
     source = SOURCES[module]
     assert source.count(old) == 1, f"the text to replace must occur once in {module}: {old!r}"
-    with changed_package(module, source.replace(old, bug.new)):
+    # a bug that leaves a gradient out leaves whatever was in that memory: any number, overflowing ones included
+    with changed_package(module, source.replace(old, bug.new)), np.errstate(all="ignore"):
         found = [*complaints(bug.row, "complex"), *complaints(bug.row, "differences")]
     names = (f"FAILED: {bug.tensor}", f"it writes to {bug.tensor}")
     assert any(name in line for line in found for name in names), f"nothing names {bug.tensor}: {found or 'all passed'}"
