@@ -159,10 +159,11 @@ def settings(args: argparse.Namespace) -> str:
 def compare(task: str, description: str, steps: int, more_batches: list[int]) -> None:
     """The command that measures every contender at one task and prints the table."""
     parser = arguments(description, steps)
-    parser.add_argument("--batch", type=positive, nargs="+", help="images at once (default: the model's usual sizes)")
+    usual = "images at once (default: the model's usual sizes)"
+    parser.add_argument("--batch", type=positive, nargs="+", default=argparse.SUPPRESS, help=usual)
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
     args = parser.parse_args()
-    batches = args.batch or [BATCHES[args.model], *more_batches]
+    batches = vars(args).get("batch") or [BATCHES[args.model], *more_batches]
     jobs = [
         Job(contender, task, MODELS[args.model], batch, args.threads, args.steps)
         for batch in batches
