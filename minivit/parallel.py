@@ -22,7 +22,11 @@ from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
 from .randomness import DROPOUT, generator
 
-TOKENS_PER_SHARD = 1600  # 32 images of 50 tokens, 8 of 197: fewer cost more Python, more leave the cache
+# A shard's size: 1,600 tokens (32 images of 50, 8 of 197), or, in a narrow model, as many as let a block keep that many
+# numbers for the backward pass. Fewer cost more Python, more cost memory. benchmarks/README.md has the measurements.
+TOKENS_PER_SHARD = 1600
+NUMBERS_PER_SHARD = 1_750_000
+NUMBERS_PER_THREAD = 250_000  # shards smaller than this wait for the interpreter's lock longer than they compute
 
 
 class Workers:
@@ -39,11 +43,13 @@ class Workers:
         self._executor = ThreadPoolExecutor(threads, "minivit") if threads > 1 else None
         self._blas = ThreadpoolController()
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Generator[Any, None, None]:
+    def map(
+        self, function: Callable[[Any], Any], items: Sequence[Any], in_turn: bool = False
+    ) -> Generator[Any, None, None]:
         """The results of function(item), in order; BLAS gets its threads back at the end, and after an exception.
-        A single item is computed in the calling thread."""
+        in_turn computes one item after the other in the calling thread, as a single item always is."""
         with self._blas.limit(limits=1, user_api="blas"):
-            if self._executor is None or len(items) == 1:
+            if self._executor is None or in_turn or len(items) == 1:
                 yield from map(function, items)
             else:
                 yield from self._executor.map(function, items)
@@ -56,12 +62,26 @@ class BatchResult(NamedTuple):
 
 
 def shards(batch: int, config: ViTConfig) -> list[slice]:
-    """Cut a batch into slices of about TOKENS_PER_SHARD tokens, all of nearly the same size: an even number of them
-    (but for a few images), so that two threads share them fairly, and at least two if there are two images."""
-    pairs = -(-batch * config.tokens // (2 * TOKENS_PER_SHARD))
+    """Cut a batch into slices of about TOKENS_PER_SHARD tokens (more in a narrow model), all of nearly the same size:
+    an even number of them (but for a few images), so that two threads share them fairly, and at least two if there
+    are two images."""
+    tokens = max(TOKENS_PER_SHARD, NUMBERS_PER_SHARD // _kept(config))
+    pairs = -(-batch * config.tokens // (2 * tokens))
     count = min(batch, 2 * pairs)
     edges = [batch * i // count for i in range(count + 1)]
     return [slice(start, stop) for start, stop in zip(edges, edges[1:])]
+
+
+def small(parts: Sequence[slice], config: ViTConfig) -> bool:
+    """Whether shards are so small that computing them in turn takes less time than on threads."""
+    images = parts[-1].stop / len(parts)
+    return images * config.tokens * _kept(config) < NUMBERS_PER_THREAD
+
+
+def _kept(config: ViTConfig) -> int:
+    """How many numbers a block keeps of a token: inputs of LayerNorms and linear layers, queries, keys, values and
+    attention weights, and what GELU needs."""
+    return 8 * config.dim + 3 * config.mlp_dim + config.heads * config.tokens
 
 
 def loss_and_grads(
@@ -95,7 +115,8 @@ def loss_and_grads(
         correct = (logits.argmax(-1) == loss_cache.targets.argmax(-1)).sum()
         return BatchResult(loss * share, correct, grads)
 
-    with closing(workers.map(compute, list(enumerate(shards(len(images), config))))) as results:
+    parts = shards(len(images), config)
+    with closing(workers.map(compute, list(enumerate(parts)), in_turn=small(parts, config))) as results:
         loss, correct, grads = next(results)
         for result in results:
             loss, correct = loss + result.loss, correct + result.correct
@@ -115,4 +136,6 @@ def predict_logits(params: Params, images: numpy.ndarray, config: ViTConfig, wor
         inputs = prepare(images[rows], config, params.flat.dtype)
         return vit_forward(params, to_device(inputs, device), config, keep_cache=False)[0]
 
-    return array_module(params.flat).concatenate(list(workers.map(compute, shards(len(images), config))))
+    parts = shards(len(images), config)
+    logits = list(workers.map(compute, parts, in_turn=small(parts, config)))
+    return array_module(params.flat).concatenate(logits)

@@ -421,9 +421,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
                 "predict", "probabilities",
             ),
         ],
-        "list(workers.map(compute, shards(len(images), config)))": [
+        "list(workers.map(compute, parts, in_turn=small(parts, config)))": [
             # shipped: the last images are left out
-            Bug("list(workers.map(compute, shards(len(images), config)))[:-1]", "predict", "probabilities"),
+            Bug("list(workers.map(compute, parts, in_turn=small(parts, config)))[:-1]", "predict", "probabilities"),
         ],
     },
     "optim": {

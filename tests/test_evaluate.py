@@ -79,7 +79,7 @@ def test_no_views_are_the_image_alone():
 
 
 def test_any_number_of_threads_and_images(monkeypatch):
-    monkeypatch.setattr("minivit.parallel.TOKENS_PER_SHARD", 10)
+    tiny.little_shards(monkeypatch, 10)
     one = model()
     for count in (1, 2, 31):
         split = Split(*tiny.images(count))

@@ -1,12 +1,19 @@
 """Shards and threads change nothing: not a bit with their number, and no more than rounding against the whole batch."""
 
+import dataclasses
+import threading
+
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
 from minivit import ViTConfig, cross_entropy_backward, cross_entropy_forward, parallel, vit_backward, vit_forward
+from minivit.inputs import prepare
+from minivit.masks import draw_masks
 from minivit.model import initial_params
 from minivit.parallel import Workers, loss_and_grads, predict_logits, shards
+
+from .tools import tiny
 
 PLAIN = dict(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=8, depth=2, heads=2, mlp_dim=5)
 DROPPING = ViTConfig(**PLAIN, dropout=0.2, attention_dropout=0.1, drop_path=0.3)
@@ -17,7 +24,7 @@ BATCH = 23
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     """Six shards of a batch of 23 small images."""
-    monkeypatch.setattr(parallel, "TOKENS_PER_SHARD", 30)
+    tiny.little_shards(monkeypatch, 30)
 
 
 def batch(dtype="float32", soft=False):
@@ -52,6 +59,40 @@ def test_the_bytes_are_the_same_for_any_number_of_threads(dtype):
         assert found[threads].correct == found[1].correct
         logits = predict_logits(params, images, DROPPING, Workers(threads))
         assert logits.tobytes() == predict_logits(params, images, DROPPING, Workers()).tobytes()
+
+
+def test_small_shards_are_computed_in_turn_and_large_ones_on_threads(monkeypatch):
+    """Which shards they are, and the bytes, are the same."""
+    params, (images, labels), parts = initial_params(DROPPING), batch(), shards(BATCH, DROPPING)
+    threads: set[int] = set()
+    for name, function in (("draw_masks", draw_masks), ("prepare", prepare)):
+        monkeypatch.setattr(parallel, name, lambda *a, f=function: threads.add(threading.get_ident()) or f(*a))
+    numbers = BATCH / 6 * 7 * (8 * 8 + 3 * 5 + 2 * 7)  # of a shard: its tokens, and what a block keeps of each
+    found = {}
+    for limit in (numbers, numbers + 1):
+        monkeypatch.setattr(parallel, "NUMBERS_PER_THREAD", limit)
+        assert shards(BATCH, DROPPING) == parts
+        threads.clear()
+        grads = loss_and_grads(params, images, labels, DROPPING, Workers(2)).grads
+        assert (threads == {threading.get_ident()}) == (limit > numbers)
+        threads.clear()
+        logits = predict_logits(params, images, DROPPING, Workers(2))
+        assert (threads == {threading.get_ident()}) == (limit > numbers)
+        found[limit] = grads.flat.tobytes() + logits.tobytes()
+    assert found[numbers] == found[numbers + 1]
+
+
+def test_a_narrow_model_has_longer_shards(monkeypatch):
+    monkeypatch.undo()
+    small = ViTConfig(patch_size=4, depth=6)  # of 50 tokens, and 64 features
+    for config, batch, count in (
+        (small, 128, 4),
+        (dataclasses.replace(small, dim=32, mlp_dim=64), 108, 2),  # 8·32 + 3·64 + 4·50 = 648 numbers a token
+        (dataclasses.replace(small, dim=32, mlp_dim=64), 109, 4),
+        (dataclasses.replace(small, dim=128, mlp_dim=256), 128, 4),
+        (ViTConfig(image_size=224, patch_size=16, channels=3, dim=192, heads=3, mlp_dim=768, depth=12), 8, 2),
+    ):
+        assert len(shards(batch, config)) == count
 
 
 @pytest.mark.parametrize("soft", [False, True])

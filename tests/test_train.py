@@ -203,7 +203,7 @@ def test_memory_is_kept_only_if_asked(keep, monkeypatch):
 
 
 def test_the_same_bytes_for_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr("minivit.parallel.TOKENS_PER_SHARD", 10)  # 4 shards of a batch of 7 images with 5 tokens
+    tiny.little_shards(monkeypatch, 10)  # 4 shards of a batch of 7 images with 5 tokens
     ends = set()
     for threads in (1, 2, 8, 1):
         one = trainer(12, threads, dropouts=True, ema=0.9, augment=1, seed=5)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.tools import second_backend as both
+from tests.tools import tiny
 
 pytestmark = [pytest.mark.standin, pytest.mark.usefixtures("fakecupy")]
 
@@ -34,7 +35,8 @@ def test_a_step_uploads_images_labels_and_masks_and_waits_for_nothing(fakecupy):
     assert (fakecupy.stats["d2h"], fakecupy.stats["sync"]) == (1, 1)
 
 
-def test_a_prediction_comes_back_once(fakecupy):
+def test_a_prediction_comes_back_once(fakecupy, monkeypatch):
+    tiny.little_shards(monkeypatch, 1600)
     model, (images, _) = both.ViT(both.BASE, device="gpu"), both.batch(700)
     parts = len(both.shards(len(images), both.BASE))
     assert parts > 2
