@@ -69,6 +69,13 @@ class Result(NamedTuple):
         ]  # fmt: skip
 
 
+def speed_up(results: list[Result]) -> str:
+    """A line on what the most threads gain over one, in ratios formed inside the rounds."""
+    one, *_, most = [result for result in results if result.point.axis == "threads"] * 2
+    gains = paired(one.milliseconds, most.milliseconds), paired(one.products, most.products)
+    return f"{most.point.value} threads over one: {gains[0]} times as fast; the bare products {gains[1]}"
+
+
 def plot(results: list[Result], path: Path) -> None:
     """Draw time and memory against every axis, and save the picture."""
     import matplotlib
@@ -128,7 +135,7 @@ def main() -> None:
         print(json.dumps([result._asdict() | {"point": result.point._asdict()} for result in results], indent=1))
         return
     print(markdown(HEADER, [result.row() for result in results]))
-    print(f"\n{settings(args)}\n{machine(reports)}")
+    print(f"\n{speed_up(results)}\n{settings(args)}\n{machine(reports)}")
 
 
 if __name__ == "__main__":
