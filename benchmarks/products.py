@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivit.config import ViTConfig
-from minivit.parallel import Workers, shards
+from minivit.parallel import Workers, shards, small
 
 from .workload import Job
 
@@ -96,7 +96,10 @@ class BareProducts:
 
     def __init__(self, job: Job):
         self.job = job
-        self.images = [shard.stop - shard.start for shard in shards(job.batch, ViTConfig(**job.model))]
+        config = ViTConfig(**job.model)
+        parts = shards(job.batch, config)
+        self.images = [shard.stop - shard.start for shard in parts]
+        self.in_turn = small(parts, config)
         self.workers = Workers(job.threads)
         self.own = local()  # the operands of this thread, one list for each size of shard
 
@@ -118,5 +121,5 @@ class BareProducts:
                 product.backward()
 
     def __call__(self) -> None:
-        for _ in self.workers.map(self.shard, self.images):
+        for _ in self.workers.map(self.shard, self.images, self.in_turn):
             pass

@@ -70,10 +70,12 @@ class Result(NamedTuple):
 
 
 def speed_up(results: list[Result]) -> str:
-    """A line on what the most threads gain over one, in ratios formed inside the rounds."""
+    """A line on what the most threads gain over one, in ratios formed inside the rounds; empty if there is only one."""
     one, *_, most = [result for result in results if result.point.axis == "threads"] * 2
+    if most is one:
+        return ""
     gains = paired(one.milliseconds, most.milliseconds), paired(one.products, most.products)
-    return f"{most.point.value} threads over one: {gains[0]} times as fast; the bare products {gains[1]}"
+    return f"{most.point.value} threads over one: {gains[0]} times as fast; the bare products {gains[1]}\n"
 
 
 def plot(results: list[Result], path: Path) -> None:
@@ -135,7 +137,7 @@ def main() -> None:
         print(json.dumps([result._asdict() | {"point": result.point._asdict()} for result in results], indent=1))
         return
     print(markdown(HEADER, [result.row() for result in results]))
-    print(f"\n{speed_up(results)}\n{settings(args)}\n{machine(reports)}")
+    print(f"\n{speed_up(results)}{settings(args)}\n{machine(reports)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Loss and gradient of a batch, computed in shards on threads and summed in a fixed order.
 
-A shard is a slice of the batch small enough for the arrays of one operation to stay in a core's cache. How a batch is
-cut depends on the model and the batch only, never on the number of threads, so the result is the same to the last bit
-for any number of them. NumPy lets other threads run while it computes; each uses one BLAS thread.
+A shard is a slice of the batch, long enough that Python's calls cost little and short enough that its memory stays
+small. How a batch is cut depends on the model and the batch only, never on the number of threads, so the result is the
+same to the last bit for any number of them. NumPy lets other threads run while it computes; each uses one BLAS thread.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -22,11 +22,13 @@ from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
 from .randomness import DROPOUT, generator
 
-# A shard's size: 1,600 tokens (32 images of 50, 8 of 197), or, in a narrow model, as many as let a block keep that many
-# numbers for the backward pass. Fewer cost more Python, more cost memory. benchmarks/README.md has the measurements.
+# A shard has about TOKENS_PER_SHARD tokens (32 images of 50, 8 of 197) or, in a model whose tokens are small, as many
+# as hold NUMBERS_PER_SHARD numbers. Fewer cost more Python, more cost memory (benchmarks/README.md).
 TOKENS_PER_SHARD = 1600
 NUMBERS_PER_SHARD = 1_750_000
-NUMBERS_PER_THREAD = 250_000  # shards smaller than this wait for the interpreter's lock longer than they compute
+NUMBERS_FOR_THREADS = (
+    200_000  # threads with less than this in a shard wait for the interpreter's lock more than they gain
+)
 
 
 class Workers:
@@ -62,10 +64,9 @@ class BatchResult(NamedTuple):
 
 
 def shards(batch: int, config: ViTConfig) -> list[slice]:
-    """Cut a batch into slices of about TOKENS_PER_SHARD tokens (more in a narrow model), all of nearly the same size:
-    an even number of them (but for a few images), so that two threads share them fairly, and at least two if there
-    are two images."""
-    tokens = max(TOKENS_PER_SHARD, NUMBERS_PER_SHARD // _kept(config))
+    """Cut a batch into slices of about TOKENS_PER_SHARD tokens (more if they are small), all of nearly the same size:
+    an even number of them (but for a single image), so that two threads share them fairly."""
+    tokens = max(TOKENS_PER_SHARD, NUMBERS_PER_SHARD // _numbers(config))
     pairs = -(-batch * config.tokens // (2 * tokens))
     count = min(batch, 2 * pairs)
     edges = [batch * i // count for i in range(count + 1)]
@@ -73,15 +74,17 @@ def shards(batch: int, config: ViTConfig) -> list[slice]:
 
 
 def small(parts: Sequence[slice], config: ViTConfig) -> bool:
-    """Whether shards are so small that computing them in turn takes less time than on threads."""
+    """Whether shards are so small that one thread computes them in turn sooner than several do at once. This changes
+    who computes, not what."""
     images = parts[-1].stop / len(parts)
-    return images * config.tokens * _kept(config) < NUMBERS_PER_THREAD
+    return images * config.tokens * _numbers(config) < NUMBERS_FOR_THREADS
 
 
-def _kept(config: ViTConfig) -> int:
-    """How many numbers a block keeps of a token: inputs of LayerNorms and linear layers, queries, keys, values and
-    attention weights, and what GELU needs."""
-    return 8 * config.dim + 3 * config.mlp_dim + config.heads * config.tokens
+def _numbers(config: ViTConfig) -> int:
+    """How large a token is: its pixels, in the image and in the patch, and what one block keeps of it for the backward
+    pass (inputs of LayerNorms and linear layers, queries, keys, values, attention weights, and what GELU needs)."""
+    pixels = config.channels * config.patch_size**2
+    return 2 * pixels + 8 * config.dim + 3 * config.mlp_dim + config.heads * config.tokens
 
 
 def loss_and_grads(

@@ -67,10 +67,10 @@ def test_small_shards_are_computed_in_turn_and_large_ones_on_threads(monkeypatch
     threads: set[int] = set()
     for name, function in (("draw_masks", draw_masks), ("prepare", prepare)):
         monkeypatch.setattr(parallel, name, lambda *a, f=function: threads.add(threading.get_ident()) or f(*a))
-    numbers = BATCH / 6 * 7 * (8 * 8 + 3 * 5 + 2 * 7)  # of a shard: its tokens, and what a block keeps of each
+    numbers = BATCH / 6 * 7 * (2 * 8 + 8 * 8 + 3 * 5 + 2 * 7)  # of a shard: tokens, pixels, and what a block keeps
     found = {}
     for limit in (numbers, numbers + 1):
-        monkeypatch.setattr(parallel, "NUMBERS_PER_THREAD", limit)
+        monkeypatch.setattr(parallel, "NUMBERS_FOR_THREADS", limit)
         assert shards(BATCH, DROPPING) == parts
         threads.clear()
         grads = loss_and_grads(params, images, labels, DROPPING, Workers(2)).grads
@@ -87,9 +87,10 @@ def test_a_narrow_model_has_longer_shards(monkeypatch):
     small = ViTConfig(patch_size=4, depth=6)  # of 50 tokens, and 64 features
     for config, batch, count in (
         (small, 128, 4),
-        (dataclasses.replace(small, dim=32, mlp_dim=64), 108, 2),  # 8·32 + 3·64 + 4·50 = 648 numbers a token
-        (dataclasses.replace(small, dim=32, mlp_dim=64), 109, 4),
+        (dataclasses.replace(small, dim=32, mlp_dim=64), 102, 2),  # 2·16 + 8·32 + 3·64 + 4·50 = 680 numbers a token
+        (dataclasses.replace(small, dim=32, mlp_dim=64), 103, 4),
         (dataclasses.replace(small, dim=128, mlp_dim=256), 128, 4),
+        (ViTConfig(image_size=224, patch_size=56, channels=3, dim=16, heads=1, mlp_dim=32, depth=1), 189, 4),
         (ViTConfig(image_size=224, patch_size=16, channels=3, dim=192, heads=3, mlp_dim=768, depth=12), 8, 2),
     ):
         assert len(shards(batch, config)) == count

@@ -84,6 +84,11 @@ def continued(p, q):
         pairs.append((float(a), float(b)))
         above, below = rest, above
     a, b = zip(*reversed(pairs))
+    for t in np.geomspace(1e-6, 1e12, 2000):
+        denominator = t + b[0]
+        for i in range(1, len(b)):
+            denominator = t + b[i] + a[i - 1] / denominator
+            assert denominator > 1  # a pole, or a cancellation, would show here
     return b[0], tuple(zip(a, b[1:])), (a[-1], float(c))
 
 

@@ -15,10 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.tools.tiny import DROPOUTS, flags, minivit, start, write_data
+from tests.tools.tiny import DROPOUTS, FOR_THREADS, flags, minivit, start, write_data
 
 STEPS = 120
-SETTINGS = flags(**DROPOUTS, epochs=40, batch_size=18, ema=0.9, augment=1, save_every=1, log_every=1, threads=2)
+SETTINGS = flags(
+    **DROPOUTS, **FOR_THREADS, epochs=40, batch_size=18, ema=0.9, augment=1, save_every=1, log_every=1, threads=2
+)
 PICTURES = {"curves.png", "confusion.png"}  # where matplotlib is installed
 FILES = {"config.json", "metrics.jsonl", "model.safetensors", "result.json", *PICTURES}
 

@@ -15,6 +15,7 @@ from minivit.inputs import pixel_statistics
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = {"patch_size": 4, "dim": 8, "depth": 2, "heads": 2, "mlp_dim": 8}
 DROPOUTS = {"dropout": 0.1, "attention_dropout": 0.1, "drop_path": 0.2}
+FOR_THREADS = {"mlp_dim": 1600}  # makes shards of 9 images large enough for threads
 
 
 def images(count: int, shape: tuple[int, ...] = (1, 8, 8), classes: int = 3, seed: int = 0) -> tuple[Any, Any]:
@@ -36,7 +37,7 @@ def little_shards(monkeypatch: Any, tokens: int) -> None:
     """Shards of so many tokens, however little a token is, and threads however small the shards are."""
     monkeypatch.setattr("minivit.parallel.TOKENS_PER_SHARD", tokens)
     monkeypatch.setattr("minivit.parallel.NUMBERS_PER_SHARD", 0)
-    monkeypatch.setattr("minivit.parallel.NUMBERS_PER_THREAD", 0)
+    monkeypatch.setattr("minivit.parallel.NUMBERS_FOR_THREADS", 0)
 
 
 def write_data(
