@@ -26,9 +26,7 @@ from .randomness import DROPOUT, generator
 # as hold NUMBERS_PER_SHARD numbers. Fewer cost more Python, more cost memory (benchmarks/README.md).
 TOKENS_PER_SHARD = 1600
 NUMBERS_PER_SHARD = 1_750_000
-NUMBERS_FOR_THREADS = (
-    200_000  # threads with less than this in a shard wait for the interpreter's lock more than they gain
-)
+NUMBERS_FOR_THREADS = 200_000  # with less in a shard, threads wait for the interpreter's lock more than they gain
 
 
 class Workers:

@@ -12,8 +12,7 @@ from minivit.inputs import prepare
 from minivit.masks import draw_masks
 from minivit.model import initial_params
 from minivit.parallel import Workers, loss_and_grads, predict_logits, shards
-
-from .tools import tiny
+from tests.tools import tiny
 
 PLAIN = dict(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=8, depth=2, heads=2, mlp_dim=5)
 DROPPING = ViTConfig(**PLAIN, dropout=0.2, attention_dropout=0.1, drop_path=0.3)

@@ -79,7 +79,7 @@ def normal_cdf(x: Array, form: str = "erf") -> Array:
 
     Shapes   x (..., D) float32, float64 or complex128  ->  (..., D), same dtype
     Formula  Φ(x) = (1 + tanh(s))/2, with s = atanh(erf(x/√2)) ("erf") or √(2/π)·(x + 0.044715 x³) ("tanh")
-    NumPy has no erf, but a fast tanh; s is a smooth, odd function near 0.8·x, and where it is large tanh is 1 anyway.
+    NumPy has no erf, but a fast tanh; s is odd and smooth, 0.8·x at first, and where it is large tanh is 1 anyway.
     The absolute error of "erf" is below 1.2e-7 in float32 (1e-7 with AVX2 or AVX-512) and 1e-15 in float64: the dtype
     chooses the coefficients. |x| may be up to 1e12 in float32 and 1e100 in float64; powers of larger x overflow.
     Raises ValueError for an unknown form.
