@@ -48,6 +48,7 @@ CALLS = [
 ]
 LONE = [  # functions that are no pair
     Call("gelu", "normal_cdf"),
+    Call("gelu", "tanh_cdf"),
     Call("gelu", "atanh_erf", {"b": 9.0, "inner": ((8.0, 7.0),), "last": (6.0, 5.0)}),
     Call("patches", "patchify", {"patch_size": 4}),
     Call("patches", "unpatchify", {"image_size": (8, 12), "patch_size": 4}),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from .. import ops
-from ..ops.gelu import FITTED, GeluCache, atanh_erf
+from ..ops.gelu import FITTED, GeluCache, atanh_erf, tanh_cdf
 from ..randomness import GRADIENT_CHECK, generator
 from .checker import check_pair
 from .report import Report
@@ -157,7 +157,7 @@ def cross_entropy(draw: Draw, s: Sizes, labels: str = "classes", label_smoothing
 
 def gelu_float32_forward(x: numpy.ndarray) -> tuple[numpy.ndarray, GeluCache]:
     """GELU as float32 computes it, its own coefficients, in the precision of x."""
-    cdf = (1 + numpy.tanh(atanh_erf(x, *FITTED["float32"]))) / 2
+    cdf = tanh_cdf(atanh_erf(x, *FITTED["float32"]))
     return x * cdf, GeluCache(x, cdf, "erf")
 
 

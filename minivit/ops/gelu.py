@@ -95,10 +95,19 @@ def normal_cdf(x: Array, form: str = "erf") -> Array:
         s *= x
     else:
         raise ValueError(f"unknown GELU form {form!r}: choose one of {', '.join(FORMS)}")
-    cdf = xp.tanh(s, out=s)
-    cdf += 1
-    cdf *= 0.5
-    return cdf
+    return tanh_cdf(s)
+
+
+def tanh_cdf(s: Array) -> Array:
+    """A smooth step from 0 to 1, written over s.
+
+    Shapes   s (..., D)  ->  (..., D)
+    Formula  y = (1 + tanh(s))/2
+    """
+    array_module(s).tanh(s, out=s)
+    s += 1
+    s *= 0.5
+    return s
 
 
 def atanh_erf(x: Array, b: float, inner: tuple[tuple[float, float], ...], last: tuple[float, float]) -> Array:

@@ -12,7 +12,7 @@ import mpmath as mp
 import numpy as np
 from scipy.special import ndtr
 
-from minivit.ops.gelu import FITTED, atanh_erf
+from minivit.ops.gelu import FITTED, atanh_erf, tanh_cdf
 
 mp.mp.dps = 50
 warnings.simplefilter("error")  # any overflow or invalid operation is a failure
@@ -94,11 +94,7 @@ def continued(p, q):
 
 def cdf(x, *coefficients):
     """As `normal_cdf` computes it, with these coefficients."""
-    y = atanh_erf(x, *coefficients)
-    np.tanh(y, out=y)
-    y += 1.0
-    y *= 0.5
-    return y
+    return tanh_cdf(atanh_erf(x, *coefficients))
 
 
 def check32(*fit):
