@@ -37,7 +37,7 @@ def minivit(job: Job, keep_memory: bool, in_full: bool = False) -> Run:
 
 def minivit_step(job: Job, model: Any, keep_memory: bool) -> Run:
     """A Trainer's step at a constant learning rate; the loss is read."""
-    from minivit.train import TrainConfig, Trainer
+    from minivit.train.trainer import TrainConfig, Trainer
 
     settings = TrainConfig(
         batch_size=job.batch, threads=job.threads, keep_memory=keep_memory,

@@ -11,7 +11,7 @@ from minivit import ViT, ViTConfig
 from minivit.ops.attention import attention_backward, attention_forward
 from minivit.ops.layernorm import layernorm_backward, layernorm_forward
 from minivit.ops.mlp import mlp_backward, mlp_forward
-from minivit.randomness import SHUFFLE, generator
+from minivit.rng import SHUFFLE, generator
 
 DEPTH, T, D, H = 24, 17, 64, 4
 params = ViT(ViTConfig(depth=DEPTH), dtype="float64").params  # not trained

@@ -9,7 +9,7 @@ from common import BLUE, GREEN, ORANGE, new_figure, save
 
 from minivit.optim import AdamWState, adamw_step, clip_by_norm
 from minivit.params import Params
-from minivit.walk import backward, forward, take
+from minivit.learn import backward, forward, take
 
 it = take(0)  # a test digit
 made = ["images", *(step.name for step in it.steps)]

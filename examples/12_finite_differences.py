@@ -12,7 +12,7 @@ import numpy as np
 from common import BLUE, GREEN, GREY, ORANGE, new_figure, save
 
 from minivit.ops import layernorm_backward, layernorm_forward
-from minivit.randomness import GRADIENT_CHECK, generator
+from minivit.rng import GRADIENT_CHECK, generator
 
 rng = generator(0, GRADIENT_CHECK)
 x, dy = rng.standard_normal((2, 5, 12))

@@ -15,10 +15,10 @@ from PIL import Image
 from minivit import ViT, ViTConfig
 from minivit.checkpoint import CheckpointError
 from minivit.data import Split, load, random_affine, split_validation
-from minivit.inputs import normalise
-from minivit.randomness import AUGMENTATION, SHUFFLE, generator
-from minivit.run import load_run
-from minivit.train import TrainConfig, Trainer
+from minivit.preprocess.arrays import normalise
+from minivit.rng import AUGMENTATION, SHUFFLE, generator
+from minivit.run.start import load_run
+from minivit.train.trainer import TrainConfig, Trainer
 
 # Okabe and Ito's colours, which people who see colours differently can tell apart too.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#777777"

@@ -7,7 +7,7 @@ Zhang, Sennrich 2019 (arXiv:1910.07467), equation 4.
 import numpy as np
 
 from minivit.gradcheck import GradientError, check_pair
-from minivit.randomness import GRADIENT_CHECK, generator
+from minivit.rng import GRADIENT_CHECK, generator
 
 
 def rmsnorm_forward(x, gain, eps=1e-6):

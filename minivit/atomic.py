@@ -1,8 +1,12 @@
-"""Writing a file so that it is either whole or not there."""
+"""Atomic file writes: at every moment a file holds either what it held before or all of its new content."""
 
+import json
 import os
 import secrets
 from pathlib import Path
+from typing import Any
+
+from .errors import CheckpointError
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -20,6 +24,21 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(private, path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None  # the private name says nothing to anyone
+        raise OSError(error.errno, error.strerror, str(path)) from None  # the private name means nothing to the user
     finally:
         private.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, values: Any) -> None:
+    """Write values as indented JSON, atomically."""
+    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The values in a JSON file; None if there is no such file. Raises CheckpointError if it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON ({error})") from None

@@ -1,7 +1,6 @@
-"""Files that are either whole or not there: models and training states as safetensors, settings as JSON.
+"""Models and training states as safetensors files, written atomically, each with a checksum over all it holds.
 
-Everything is written to a temporary file, forced to the disk and renamed, so a crash or a full disk leaves the file
-that was there before. Nothing is pickled: loading runs no code of the file's.
+Nothing is pickled: loading a file runs no code from it.
 """
 
 import hashlib
@@ -10,45 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from .atomic import write_atomically
 from .config import ViTConfig
-from .files import write_atomically
+from .errors import CheckpointError
 from .model import parameter_shapes
 from .params import Params
 
 KEY = "minivit"  # the one metadata entry; several would come out in another order in every process
 
 
-class CheckpointError(ValueError):
-    """A file that does not hold what it should; the message is one line and names the file."""
-
-
-def write_json(path: str | Path, values: Any) -> None:
-    """Write values as indented JSON, atomically."""
-    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """The values in a JSON file; None if there is no such file. Raises CheckpointError if it is damaged."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path}: not readable as JSON ({error})") from None
-
-
-def write_tensors(path: str | Path, tensors: Mapping[str, numpy.ndarray], content: dict[str, Any]) -> None:
+def write_tensors(path: str | Path, tensors: Mapping[str, np.ndarray], content: dict[str, Any]) -> None:
     """Write host arrays and JSON values to one safetensors file, atomically, with a SHA-256 over both, since
     safetensors itself would not notice a flipped byte. The same input gives the same bytes."""
-    arrays = {name: numpy.ascontiguousarray(array) for name, array in tensors.items()}
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     write_atomically(path, save(arrays, {KEY: _sealed(arrays, content)}))
 
 
-def read_tensors(path: str | Path) -> tuple[dict[str, numpy.ndarray], dict[str, Any]]:
+def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """What `write_tensors` wrote. Raises CheckpointError, in one line, for any other file, and for a damaged one."""
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: no such file")
@@ -93,7 +74,7 @@ def load_model(path: str | Path) -> tuple[Params, ViTConfig]:
     return params, config
 
 
-def _sealed(arrays: Mapping[str, numpy.ndarray], content: dict[str, Any]) -> str:
+def _sealed(arrays: Mapping[str, np.ndarray], content: dict[str, Any]) -> str:
     """The content as JSON, always the same text for the same content, with the SHA-256 of it and the arrays."""
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(arrays):

@@ -8,16 +8,16 @@ ends at the image (Simonyan et al. 2014, arXiv:1312.6034, section 3).
 from pathlib import Path
 from typing import Any
 
-import numpy
+import numpy as np
 
 from .backend import Array, to_device, to_host
 from .config import ViTConfig
-from .inputs import check_images, prepare
+from .preprocess.arrays import check_images, prepare
 from .model import vit_backward, vit_forward
 from .vit import ViT
 
 
-def attention_maps(model: ViT, images: Any) -> numpy.ndarray:
+def attention_maps(model: ViT, images: Any) -> np.ndarray:
     """The attention weights of every block and head: entry [l, b, h, t, s] is the part of what token t takes in that
     comes from token s.
 
@@ -28,7 +28,7 @@ def attention_maps(model: ViT, images: Any) -> numpy.ndarray:
     return to_host(attention)
 
 
-def attention_rollout(model: ViT, images: Any) -> numpy.ndarray:
+def attention_rollout(model: ViT, images: Any) -> np.ndarray:
     """`rollout` of the model's attention maps.
 
     Shapes   images (B, C, Sh, Sw), uint8 or normalised floats  ->  (B, T, T), every row sums to 1
@@ -37,7 +37,7 @@ def attention_rollout(model: ViT, images: Any) -> numpy.ndarray:
     return rollout(attention_maps(model, images))
 
 
-def rollout(attention: numpy.ndarray) -> numpy.ndarray:
+def rollout(attention: np.ndarray) -> np.ndarray:
     """Follow attention through all blocks: entry [b, t, s] is the part of token t, after the last block, that comes
     from token s, before the first.
 
@@ -49,14 +49,14 @@ def rollout(attention: numpy.ndarray) -> numpy.ndarray:
     Heads are averaged and values and MLPs left out, so rollout is a picture of the flow and not a proof of a cause.
     """
     T = attention.shape[-1]
-    identity = numpy.eye(T, dtype=attention.dtype)
+    identity = np.eye(T, dtype=attention.dtype)
     flow = identity
     for block in attention:  # from the first block to the last
         flow = (block.mean(1) + identity) / 2 @ flow  # (B, T, T) @ (B, T, T) -> (B, T, T)
     return flow
 
 
-def on_grid(weights: numpy.ndarray, config: ViTConfig) -> numpy.ndarray:
+def on_grid(weights: np.ndarray, config: ViTConfig) -> np.ndarray:
     """What the head's vector takes from each patch, as a picture of the patch grid.
 
     Shapes   weights (..., T, T), attention or rollout  ->  (..., Sh/P, Sw/P)
@@ -67,7 +67,7 @@ def on_grid(weights: numpy.ndarray, config: ViTConfig) -> numpy.ndarray:
     return row.reshape(*row.shape[:-1], *config.grid)  # (..., N) -> (..., Sh/P, Sw/P)
 
 
-def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> numpy.ndarray:
+def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> np.ndarray:
     """The exact gradient of a class's logit with respect to every pixel: how much the logit rises if it rises.
 
     Shapes   images (B, C, Sh, Sw), uint8 or normalised floats; classes (B,) integers, one for all, or None: the
@@ -76,15 +76,15 @@ def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> numpy.ndarra
     """
     K = model.config.classes
     logits, cache = vit_forward(model.params, _inputs(model, images), model.config)
-    classes = to_host(logits).argmax(-1) if classes is None else numpy.broadcast_to(classes, len(logits))
+    classes = to_host(logits).argmax(-1) if classes is None else np.broadcast_to(classes, len(logits))
     if classes.dtype.kind not in "iu" or classes.min() < 0 or classes.max() >= K:
         raise ValueError(f"classes must be integers in 0..{K - 1}, not {classes.dtype} {sorted(set(classes.tolist()))}")
-    dlogits = (classes[:, None] == numpy.arange(K)).astype(model.dtype)  # (B,) -> (B, K)
+    dlogits = (classes[:, None] == np.arange(K)).astype(model.dtype)  # (B,) -> (B, K)
     _, dimages = vit_backward(to_device(dlogits, model.device), cache)
     return to_host(dimages)
 
 
-def attend(model: ViT, image: numpy.ndarray, out: str | Path | None = None) -> str:
+def attend(model: ViT, image: np.ndarray, out: str | Path | None = None) -> str:
     """What the model makes of one image and where it looked, as text; drawn into the picture file `out` if given.
 
     image: (C, Sh, Sw), uint8 or normalised floats. Raises ValueError or TypeError for an image that does not fit,
@@ -93,7 +93,7 @@ def attend(model: ViT, image: numpy.ndarray, out: str | Path | None = None) -> s
     probabilities = model.predict(image[None])[0]
     flow = attention_rollout(model, image[None])[0]
     shares = 100 * on_grid(flow, model.config)
-    best = numpy.argsort(-probabilities)[:3]
+    best = np.argsort(-probabilities)[:3]
     lines = [", ".join(f"{k} ({100 * probabilities[k]:.1f} %)" for k in best), ""]
     lines += ["Attention rollout, in %: how much of what the head reads comes from each patch."]
     lines += ["".join(f"{share:7.1f}" for share in row) for row in shares]
@@ -109,7 +109,7 @@ def _inputs(model: ViT, images: Any) -> Array:
     return to_device(prepare(check_images(images, model.config), model.config, model.dtype), model.device)
 
 
-def _draw(model: ViT, image: numpy.ndarray, answer: int, out: Path) -> None:
+def _draw(model: ViT, image: np.ndarray, answer: int, out: Path) -> None:
     """Above: the image, its rollout and its pixel gradient. Below: the attention of every block, heads averaged."""
     try:
         from matplotlib.figure import Figure
@@ -138,7 +138,7 @@ def _draw(model: ViT, image: numpy.ndarray, answer: int, out: Path) -> None:
     figure.savefig(out, dpi=120)
 
 
-def draw_shares(axes: Any, picture: numpy.ndarray, shares: numpy.ndarray, most: float | None = None) -> Any:
+def draw_shares(axes: Any, picture: np.ndarray, shares: np.ndarray, most: float | None = None) -> Any:
     """Lay shares of patches (Sh/P, Sw/P) over a picture (Sh, Sw), on matplotlib axes; returns the coloured image."""
     height, width = picture.shape
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
@@ -146,7 +146,7 @@ def draw_shares(axes: Any, picture: numpy.ndarray, shares: numpy.ndarray, most: 
     return axes.imshow(shares, "viridis", extent=extent, alpha=0.7, vmin=0, vmax=most)
 
 
-def draw_signed(axes: Any, values: numpy.ndarray) -> Any:
+def draw_signed(axes: Any, values: np.ndarray) -> Any:
     """Draw signed values (Sh, Sw) on matplotlib axes, zero white, negative blue, positive red; returns the image."""
     limit = abs(values).max()
     return axes.imshow(values, "RdBu_r", vmin=-limit, vmax=limit)

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 
 from .backend import Array, to_device
 from .config import ViTConfig
@@ -16,20 +16,24 @@ class Masks(NamedTuple):
     blocks: tuple[BlockMasks, ...]
 
 
-def draw_masks(config: ViTConfig, batch: int, rng: numpy.random.Generator, dtype: Any, device: str = "cpu") -> Masks:
-    """Draw the masks of one pass for `batch` images on the host, and put them on the device.
+def draw_masks(
+    config: ViTConfig, batch: int, rng: np.random.Generator, dtype: Any, device: str = "cpu"
+) -> Masks | None:
+    """Draw the masks of one pass for `batch` images on the host, and put them on the device; None if the config drops
+    nothing.
 
     A mask holds 0 with probability p and 1/(1-p) otherwise. Stochastic depth grows linearly with depth: block l of
     L is skipped with probability drop_path·l/L, l = 1..L (Huang et al. 2016, section 3).
     """
+    if not (config.dropout or config.attention_dropout or config.drop_path):
+        return None
     B, T, D = batch, config.tokens, config.dim
 
     def mask(p: float, *shape: int) -> Array | None:
-        return (
-            None
-            if p == 0
-            else (rng.random(shape, dtype="float32") >= p).astype(dtype) * numpy.array(1 / (1 - p), dtype)
-        )
+        if p == 0:
+            return None
+        kept = rng.random(shape, dtype="float32") >= p
+        return kept.astype(dtype) * np.array(1 / (1 - p), dtype)
 
     def branch(path: float) -> Array | None:
         drop, skip = mask(config.dropout, B, T, D), mask(path, B, 1, 1)

@@ -1,36 +1,29 @@
-"""The Vision Transformer: the list of its parameters, their initial values, and the two passes.
+"""The Vision Transformer: the list of its parameters, and its forward and backward pass.
 
 Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words" (arXiv:2010.11929), equations 1 to 4.
 """
 
-import math
-from collections.abc import Mapping
+import functools
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
-
-import numpy
 
 from .backend import Array, array_module
 from .config import ViTConfig
+from .errors import DataError, DataTypeError
 from .masks import Masks
 from .ops.block import BlockCache, BlockMasks, block_backward, block_forward
+from .ops.class_token import class_token_backward, class_token_forward
 from .ops.dropout import dropout_backward, dropout_forward
 from .ops.layernorm import LayerNormCache, layernorm_backward, layernorm_forward
 from .ops.linear import LinearCache, linear_backward, linear_forward
 from .ops.mlp import MlpCache, mlp_backward, mlp_forward
 from .ops.patches import PatchEmbedCache, patch_embed_backward, patch_embed_forward
 from .ops.pool import PoolCache, pool_backward, pool_forward
-from .ops.positions import (
-    add_positions_backward,
-    add_positions_forward,
-    class_token_backward,
-    class_token_forward,
-    sincos1d,
-    sincos2d,
-)
+from .ops.positions import add_positions_backward, add_positions_forward, sincos1d, sincos2d
 from .params import Params
-from .randomness import INITIAL_WEIGHTS, generator
 
-NORM = ("weight", "bias")
+WEIGHT_BIAS = ("weight", "bias")
 ATTENTION = ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")
 MLP = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
 
@@ -73,21 +66,6 @@ def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def initial_params(config: ViTConfig, seed: int = 0, dtype: Any = "float32", device: str = "cpu") -> Params:
-    """Fresh parameters: weight matrices normal with standard deviation 0.7/sqrt(fan_in), class token and positions
-    0.02, all truncated at two standard deviations; biases 0; LayerNorm 1 and 0. Drawn on the host in float64, so a
-    float32 model, a float64 model and a GPU start from the same numbers."""
-    params = Params.zeros(parameter_shapes(config), dtype)
-    for index, (name, view) in enumerate(params.items()):
-        if view.ndim > 1:
-            std = 0.7 / math.sqrt(view.shape[0]) if view.ndim == 2 else 0.02
-            draws = _truncated_normal(generator(seed, INITIAL_WEIGHTS, index), view.shape)
-            params[name] = (std * draws).astype(dtype)
-        elif name.endswith(("norm1.weight", "norm2.weight", "norm.weight")):
-            view[...] = 1
-    return params.to(device)
-
-
 class ViTCache(NamedTuple):
     config: ViTConfig
     params: Params
@@ -104,117 +82,143 @@ def vit_forward(
     images: Array,
     config: ViTConfig,
     masks: Masks | None = None,
-    return_attention: bool = False,
     keep_cache: bool = True,
-    in_full: bool = False,
-) -> Any:
+    all_tokens: bool = False,
+) -> tuple[Array, ViTCache | None]:
     """From pixels to logits.
 
     Shapes   images (B, C, Sh, Sw), of the parameters' dtype and device  ->  logits (B, K)
-    Returns (logits, cache); with return_attention also the attention weights of every block, (L, B, H, T, T), as
-    they were before dropout. The cache holds the caches of the parts, and the parameters, which must not change
-    until the backward pass. Without keep_cache it is None, and every block's memory is free for the next.
-    If only the class token is read, the last block is computed for it alone, unless in_full or return_attention asks
-    for every token: to rounding, logits and gradients are the same, for a good half of a block less work. T is then 1
-    for what comes after that block.
-    Raises ValueError for a shape that is not the config's, an empty batch or another dtype.
+    Cache    the caches of the parts, and the parameters, which must not change until the backward pass. Without
+             keep_cache it is None, and every block's memory is free for the next. The attention weights of block i,
+             before dropout, are `cache.blocks[i].attn.dot.softmax.y`, (B, H, T, T).
+    With pool="cls" the last block computes only the class token's output (its Tq is 1), unless all_tokens is set: logits
+    and gradients are the same to rounding, and more than half of that block's work is saved.
+    Raises DataError for a shape that is not the config's and an empty batch, DataTypeError for another dtype.
     """
-    _check_input(params, images, config)
-    W, b = _some(params, "patch_embed.proj.", NORM)
-    x, embed = patch_embed_forward(images, W, b, config.patch_size)
-    if config.pool == "cls":
-        x, _ = class_token_forward(x, params["cls_token"])  # (B, N, D) -> (B, T, D)
-    if config.positions != "none":
-        x, _ = add_positions_forward(x, _positions(params, config))
-    if masks is not None:
-        x, _ = dropout_forward(x, masks.embed)
+    x, embed = embed_forward(params, images, config, masks)  # (B, C, Sh, Sw) -> (B, T, D)
     blocks: list[Any] = []
-    attention: list[Array] = []
     for i in range(config.depth):
-        norm1, attn, norm2, mlp = _block(params, i)
-        alone = config.pool == "cls" and i == config.depth - 1 and not (in_full or return_attention)
-        wanted = 1 if alone else None
+        only_class_token = config.pool == "cls" and i == config.depth - 1 and not all_tokens
         block_masks = BlockMasks() if masks is None else masks.blocks[i]
+        queries = 1 if only_class_token else None
+        norm1, attn, norm2, mlp = block_params(params, i)
         settings = config.heads, config.norm_eps, config.gelu
-        x, block = block_forward(x, norm1, attn, norm2, mlp, *settings, block_masks, wanted)
+        x, block = block_forward(x, norm1, attn, norm2, mlp, *settings, block_masks, queries)
         blocks.append(block if keep_cache else None)
-        if return_attention:
-            attention.append(block.attn.dot.softmax.y)
-    gamma, beta = _some(params, "norm.", NORM)
+    gamma, beta = _take(params, "norm.", WEIGHT_BIAS)
     x, norm = layernorm_forward(x, gamma, beta, config.norm_eps)
     x, pool = pool_forward(x, config.pool)  # (B, T, D) -> (B, D)
     head: LinearCache | MlpCache
     if config.head_hidden is None:
-        logits, head = linear_forward(x, *_some(params, "head.", NORM))  # (B, D) -> (B, K)
+        W, b = _take(params, "head.", WEIGHT_BIAS)
+        logits, head = linear_forward(x, W, b)  # (B, D) -> (B, K)
     else:
-        W1, b1, W2, b2 = _some(params, "head.", MLP)
+        W1, b1, W2, b2 = _take(params, "head.", MLP)
         logits, head = mlp_forward(x, W1, b1, W2, b2, config.gelu)
-    cache = ViTCache(config, params, embed, masks, tuple(blocks), norm, pool, head) if keep_cache else None
-    return (logits, cache, array_module(x).stack(attention)) if return_attention else (logits, cache)
+    return logits, ViTCache(config, params, embed, masks, tuple(blocks), norm, pool, head) if keep_cache else None
 
 
-def vit_backward(dlogits: Array, cache: ViTCache, grads: Params | None = None) -> tuple[Params, Array]:
+def vit_backward(
+    dlogits: Array, cache: ViTCache, grads: Params | None = None, pixels: bool = True
+) -> tuple[Params, Array | None]:
     """Given dlogits (B, K) and the cache, return the gradient of every parameter, as Params, and dimages
-    (B, C, Sh, Sw). A given `grads` is filled and returned, every entry assigned exactly once.
+    (B, C, Sh, Sw). A given `grads` is written into and returned, every entry assigned exactly once. With pixels=False
+    dimages is not computed, and None.
 
     Derivation: the forward read from bottom to top.
     """
     config, params, embed, masks, blocks, norm, pool, head = cache
     grads = params.empty_like() if grads is None else grads
     if isinstance(head, LinearCache):
-        dx, *dhead = linear_backward(dlogits, head)  # (B, K) -> (B, D)
-        _assign(grads, "head.", NORM, dhead)
+        out = _take(grads, "head.", WEIGHT_BIAS)
+        dx, *dhead = linear_backward(dlogits, head, out)  # (B, K) -> (B, D)
     else:
-        dx, *dhead = mlp_backward(dlogits, head)
-        _assign(grads, "head.", MLP, dhead)
+        out = _take(grads, "head.", MLP)
+        dx, *dhead = mlp_backward(dlogits, head, out)  # (B, K) -> (B, D)
+    _keep(dhead, out)
     dx = pool_backward(dx, pool)  # (B, D) -> (B, T, D)
-    dx, *dnorm = layernorm_backward(dx, norm)
-    _assign(grads, "norm.", NORM, dnorm)
+    out = _take(grads, "norm.", WEIGHT_BIAS)
+    dx, *dnorm = layernorm_backward(dx, norm, out)
+    _keep(dnorm, out)
     for i in reversed(range(config.depth)):
-        dx, dnorm1, dattn, dnorm2, dmlp = block_backward(dx, blocks[i])
-        _assign(grads, f"blocks.{i}.mlp.", MLP, dmlp)
-        _assign(grads, f"blocks.{i}.norm2.", NORM, dnorm2)
-        _assign(grads, f"blocks.{i}.attn.", ATTENTION, dattn)
-        _assign(grads, f"blocks.{i}.norm1.", NORM, dnorm1)
-    if masks is not None:
-        dx = dropout_backward(dx, masks.embed)
-    if config.positions == "learned":
-        dx, grads["pos_embed"] = add_positions_backward(dx)
+        parts = block_params(grads, i)
+        dx, *dparts = block_backward(dx, blocks[i], parts)
+        for dpart, out in zip(dparts, parts, strict=True):
+            _keep(dpart, out)
+    return grads, embed_backward(dx, cache, grads, pixels)  # (B, T, D) -> (B, C, Sh, Sw)
+
+
+def embed_forward(
+    params: Params, images: Array, config: ViTConfig, masks: Masks | None = None
+) -> tuple[Array, PatchEmbedCache]:
+    """What the first block reads: the embedded patches, the class token if there is one, the positions.
+
+    Shapes   images (B, C, Sh, Sw)  ->  x (B, T, D)
+    Cache    that of the patch embedding. Errors as in `vit_forward`.
+    """
+    _check_input(params, images, config)
+    W, b = _take(params, "patch_embed.proj.", WEIGHT_BIAS)
+    x, cache = patch_embed_forward(images, W, b, config.patch_size)
     if config.pool == "cls":
-        dx, grads["cls_token"] = class_token_backward(dx)  # (B, T, D) -> (B, N, D)
-    dimages, *dembed = patch_embed_backward(dx, embed)  # (B, N, D) -> (B, C, Sh, Sw)
-    _assign(grads, "patch_embed.proj.", NORM, dembed)
-    return grads, dimages
+        x, _ = class_token_forward(x, params["cls_token"])  # (B, N, D) -> (B, T, D)
+    if config.positions == "learned":
+        x, _ = add_positions_forward(x, params["pos_embed"])
+    elif config.positions != "none":
+        x, _ = add_positions_forward(x, _fixed_positions(array_module(x), config, x.dtype))
+    if masks is not None:
+        x, _ = dropout_forward(x, masks.embed)
+    return x, cache
 
 
-def _some(params: Mapping[str, Array], prefix: str, names: tuple[str, ...]) -> tuple:
-    """The parameters prefix + name, in order; None for a bias that the model does not have."""
-    return tuple(params.get(prefix + name) for name in names)
+def embed_backward(dx: Array, cache: ViTCache, grads: Params, pixels: bool = True) -> Array | None:
+    """Given dx (B, T, D) and the cache, return dimages (B, C, Sh, Sw), or None without pixels; the gradients of the
+    parameters are written into `grads`.
+
+    Derivation: the forward read from bottom to top. dx passes fixed positions unchanged.
+    """
+    config = cache.config
+    if cache.masks is not None:
+        dx = dropout_backward(dx, cache.masks.embed)
+    if config.positions == "learned":
+        dx, *dpos = add_positions_backward(dx, out=grads["pos_embed"])
+        _keep(dpos, (grads["pos_embed"],))
+    if config.pool == "cls":
+        dx, *dtoken = class_token_backward(dx, out=grads["cls_token"])  # (B, T, D) -> (B, N, D)
+        _keep(dtoken, (grads["cls_token"],))
+    out = _take(grads, "patch_embed.proj.", WEIGHT_BIAS)
+    dimages, *dembed = patch_embed_backward(dx, cache.embed, out, pixels=pixels)  # (B, N, D) -> (B, C, Sh, Sw)
+    _keep(dembed, out)
+    return dimages
 
 
-def _block(params: Params, i: int) -> tuple[tuple, tuple, tuple, tuple]:
-    """Block i's parameters as `block_forward` takes them: norm1, attn, norm2, mlp."""
-    parts = (("norm1.", NORM), ("attn.", ATTENTION), ("norm2.", NORM), ("mlp.", MLP))
-    norm1, attn, norm2, mlp = (_some(params, f"blocks.{i}.{part}", names) for part, names in parts)
+def block_params(params: Params, i: int) -> tuple[tuple, tuple, tuple, tuple]:
+    """Block i's parameters (or their gradients) as `block_forward` takes them: norm1, attn, norm2, mlp."""
+    parts = (("norm1.", WEIGHT_BIAS), ("attn.", ATTENTION), ("norm2.", WEIGHT_BIAS), ("mlp.", MLP))
+    norm1, attn, norm2, mlp = (_take(params, f"blocks.{i}.{part}", names) for part, names in parts)
     return norm1, attn, norm2, mlp
 
 
-def _assign(grads: Params, prefix: str, names: tuple[str, ...], values: Any) -> None:
-    for name, value in zip(names, values):
-        if value is not None:
-            grads[prefix + name] = value
+def _take(params: Params, prefix: str, names: tuple[str, ...]) -> tuple:
+    """The views prefix + name, in order; None for a bias that the model does not have."""
+    return tuple(params.get(prefix + name) for name in names)
 
 
-def _positions(params: Params, config: ViTConfig) -> Array:
-    """What is added to the tokens, (1, T, D): learned, or the fixed pattern with a zero row for the class token."""
-    if config.positions == "learned":
-        return params["pos_embed"]
-    xp = array_module(params.flat)
+def _keep(gradients: Sequence[Array | None], views: Sequence[Array | None]) -> None:
+    """See that the views hold these gradients: an operation writes them there itself, unless somebody rewrote it. Raises
+    ValueError for another number of gradients."""
+    for gradient, view in zip(gradients, views, strict=True):
+        if gradient is not view:
+            view[...] = gradient
+
+
+@functools.lru_cache(maxsize=8)
+def _fixed_positions(xp: ModuleType, config: ViTConfig, dtype: Any) -> Array:
+    """The sine-cosine pattern (1, T, D), with a zero row for the class token; made once, and never written to."""
     if config.positions == "sincos1d":
         pattern = sincos1d(xp, config.patches, config.dim)
     else:
         pattern = sincos2d(xp, *config.grid, config.dim)
-    positions = xp.zeros((1, config.tokens, config.dim), params.flat.dtype)
+    positions = xp.zeros((1, config.tokens, config.dim), dtype)
     positions[0, config.tokens - config.patches :] = pattern
     return positions
 
@@ -222,19 +226,11 @@ def _positions(params: Params, config: ViTConfig) -> Array:
 def _check_input(params: Params, images: Array, config: ViTConfig) -> None:
     if images.ndim != 4 or images.shape[1:] != config.image_shape:
         C, Sh, Sw = config.image_shape
-        raise ValueError(f"images of shape {images.shape} do not fit this model: expected (batch, {C}, {Sh}, {Sw})")
+        raise DataError(f"images of shape {images.shape} do not fit this model: expected (batch, {C}, {Sh}, {Sw})")
     if len(images) == 0:
-        raise ValueError("an empty batch was passed: the model needs at least one image")
+        raise DataError("an empty batch was passed: the model needs at least one image")
     if images.dtype != params.flat.dtype:
-        raise ValueError(
+        raise DataTypeError(
             f"images are {images.dtype}, the model is {params.flat.dtype}: forward takes floats as they are; "
             "use predict for uint8 images, or images.astype"
         )
-
-
-def _truncated_normal(rng: numpy.random.Generator, shape: tuple[int, ...]) -> numpy.ndarray:
-    """Standard normal draws with those beyond ±2 drawn again."""
-    draws = rng.standard_normal(shape)
-    while (beyond := numpy.abs(draws) > 2).any():
-        draws[beyond] = rng.standard_normal(int(beyond.sum()))
-    return draws

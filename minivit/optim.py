@@ -7,14 +7,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy
+import numpy as np
 
 from .backend import Array, array_module
 
 
 @dataclass
 class AdamWState:
-    """What AdamW remembers between steps: running means of the gradient and of its square, and the step number."""
+    """AdamW's state between steps: running means of the gradient and of its square, and the step number."""
 
     m: Array  # (size,)
     v: Array  # (size,)
@@ -77,21 +77,22 @@ def clip_by_norm(grads: Array, limit: float) -> Array:
     return norm
 
 
-def ema_step(ema: Array, params: Array, memory: float, step: int) -> None:
-    """Move the running mean `ema` (size,) a little towards `params` (size,), in place, after step 1, 2, ...
+def ema_step(ema: Array, params: Array, decay: float, step: int) -> None:
+    """Update the exponential moving average `ema` (size,) of `params` (size,), in place, after step 1, 2, ...
 
-    ema += (1 - d)·(params - ema) with d = min(memory, step/(step + 9)): at first a mean that leans to the last tenth
-    of the steps, later one of about the last 1/(1 - memory). After Polyak, Juditsky 1992 (doi:10.1137/0330046), who
-    weigh all steps alike.
+    ema += (1 - d)·(params - ema) with d = min(decay, step/(step + 9)): early in training an average over about the last
+    tenth of the steps, later over about the last 1/(1 - decay) steps. The ramp is that of TensorFlow's
+    ExponentialMovingAverage, (1 + n)/(10 + n) with n = step - 1; averaging goes back to Polyak, Juditsky 1992
+    (doi:10.1137/0330046), who weigh all steps alike.
     """
-    ema += (1 - min(memory, step / (step + 9))) * (params - ema)
+    ema += (1 - min(decay, step / (step + 9))) * (params - ema)
 
 
-def decay_vector(shapes: Mapping[str, tuple[int, ...]], weight_decay: float, dtype: str = "float32") -> numpy.ndarray:
+def decay_vector(shapes: Mapping[str, tuple[int, ...]], weight_decay: float, dtype: str = "float32") -> np.ndarray:
     """The weight decay of every parameter, (size,) on the host: weight matrices decay; biases, LayerNorm, the class
     token and the positions do not."""
-    parts = [numpy.full(math.prod(s), weight_decay if len(s) == 2 else 0.0, dtype) for s in shapes.values()]
-    return numpy.concatenate(parts)
+    parts = [np.full(math.prod(s), weight_decay if len(s) == 2 else 0.0, dtype) for s in shapes.values()]
+    return np.concatenate(parts)
 
 
 def warmup_cosine(step: int, peak: float, warmup: int, total: int | None, final: float = 0.01) -> float:

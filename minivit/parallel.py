@@ -5,51 +5,58 @@ small. How a batch is cut depends on the model and the batch only, never on the 
 same to the last bit for any number of them. NumPy lets other threads run while it computes; each uses one BLAS thread.
 """
 
+import ctypes
+import os
+import platform
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from .backend import Array, array_module, device_of, to_device
 from .config import ViTConfig
-from .inputs import prepare
+from .errors import ConfigError
+from .preprocess.arrays import prepare
 from .masks import draw_masks
 from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
-from .randomness import DROPOUT, generator
+from .rng import DROPOUT, generator
 
 # A shard has about TOKENS_PER_SHARD tokens (32 images of 50, 8 of 197) or, in a model whose tokens are small, as many
-# as hold NUMBERS_PER_SHARD numbers. Fewer cost more Python, more cost memory (benchmarks/README.md).
+# as hold FLOATS_PER_SHARD floats. Smaller shards cost more Python, larger ones more memory (benchmarks/README.md).
 TOKENS_PER_SHARD = 1600
-NUMBERS_PER_SHARD = 1_750_000
-NUMBERS_FOR_THREADS = 200_000  # with less in a shard, threads wait for the interpreter's lock more than they gain
+FLOATS_PER_SHARD = 1_750_000
+FLOATS_FOR_THREADS = 200_000  # with less in a shard, threads wait for the interpreter's lock more than they gain
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt's parameters, from glibc's malloc.h
 
 
-class Workers:
-    """Threads that compute shards, with BLAS held to one thread each for as long as they do.
+class WorkerPool:
+    """Threads that compute shards; BLAS is limited to one thread per worker meanwhile.
 
-    threads: how many; 1 computes in the calling thread. Keep one for a whole run: finding the BLAS libraries takes
-    longer than a small step.
+    threads: how many; 1 computes in the calling thread. Keep one pool for a whole run: finding the BLAS libraries takes
+    longer than a small step. Raises ConfigError for fewer than one thread.
     """
 
     def __init__(self, threads: int = 1) -> None:
         if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
+            raise ConfigError(f"threads must be at least 1, not {threads}")
         self.threads = threads
         self._executor = ThreadPoolExecutor(threads, "minivit") if threads > 1 else None
         self._blas = ThreadpoolController()
 
     def map(
-        self, function: Callable[[Any], Any], items: Sequence[Any], in_turn: bool = False
+        self, function: Callable[[Any], Any], items: Sequence[Any], sequential: bool = False
     ) -> Generator[Any, None, None]:
         """The results of function(item), in order; BLAS gets its threads back at the end, and after an exception.
-        in_turn computes one item after the other in the calling thread, as a single item always is."""
+        With sequential=True the calling thread computes one item after the other, as it does with a single item."""
         with self._blas.limit(limits=1, user_api="blas"):
-            if self._executor is None or in_turn or len(items) == 1:
+            if self._executor is None or sequential or len(items) == 1:
                 yield from map(function, items)
             else:
                 yield from self._executor.map(function, items)
@@ -63,23 +70,23 @@ class BatchResult(NamedTuple):
 
 def shards(batch: int, config: ViTConfig) -> list[slice]:
     """Cut a batch into slices of about TOKENS_PER_SHARD tokens (more if they are small), all of nearly the same size:
-    an even number of them (but for a single image), so that two threads share them fairly."""
-    tokens = max(TOKENS_PER_SHARD, NUMBERS_PER_SHARD // _numbers(config))
+    an even number of slices, so that two threads share them evenly, but no more than there are images."""
+    tokens = max(TOKENS_PER_SHARD, FLOATS_PER_SHARD // _floats_per_token(config))
     pairs = -(-batch * config.tokens // (2 * tokens))
     count = min(batch, 2 * pairs)
     edges = [batch * i // count for i in range(count + 1)]
     return [slice(start, stop) for start, stop in zip(edges, edges[1:])]
 
 
-def small(parts: Sequence[slice], config: ViTConfig) -> bool:
-    """Whether shards are so small that one thread computes them in turn sooner than several do at once. This changes
-    who computes, not what."""
+def below_thread_threshold(parts: Sequence[slice], config: ViTConfig) -> bool:
+    """Whether the shards are so small that one thread computes them faster than several. This changes which thread
+    computes a shard, not its result."""
     images = parts[-1].stop / len(parts)
-    return images * config.tokens * _numbers(config) < NUMBERS_FOR_THREADS
+    return images * config.tokens * _floats_per_token(config) < FLOATS_FOR_THREADS
 
 
-def _numbers(config: ViTConfig) -> int:
-    """How large a token is: its pixels, in the image and in the patch, and what one block keeps of it for the backward
+def _floats_per_token(config: ViTConfig) -> int:
+    """The size of a token: its pixels, in the image and in the patch, and what one block caches of it for the backward
     pass (inputs of LayerNorms and linear layers, queries, keys, values, attention weights, and what GELU needs)."""
     pixels = config.channels * config.patch_size**2
     return 2 * pixels + 8 * config.dim + 3 * config.mlp_dim + config.heads * config.tokens
@@ -87,10 +94,10 @@ def _numbers(config: ViTConfig) -> int:
 
 def loss_and_grads(
     params: Params,
-    images: numpy.ndarray,
-    labels: numpy.ndarray,
+    images: np.ndarray,
+    labels: np.ndarray,
     config: ViTConfig,
-    workers: Workers,
+    pool: WorkerPool,
     *,
     label_smoothing: float = 0.0,
     seed: int = 0,
@@ -102,22 +109,21 @@ def loss_and_grads(
     Shard i of step `step` draws its dropout masks from generator(seed, DROPOUT, step, i).
     """
     device = device_of(params.flat)
-    dropping = config.dropout or config.attention_dropout or config.drop_path
 
     def compute(shard: tuple[int, slice]) -> BatchResult:
         index, rows = shard
         count = rows.stop - rows.start
         rng = generator(seed, DROPOUT, step, index)
-        masks = draw_masks(config, count, rng, params.flat.dtype, device) if dropping else None
+        masks = draw_masks(config, count, rng, params.flat.dtype, device)
         logits, cache = vit_forward(params, to_device(images[rows], device), config, masks)
         loss, loss_cache = cross_entropy_forward(logits, labels[rows], label_smoothing)
-        share = params.flat.dtype.type(count / len(images))  # by which the mean over the batch weighs a shard's mean
-        grads, _ = vit_backward(cross_entropy_backward(share, loss_cache), cache)
+        share = params.flat.dtype.type(count / len(images))  # the weight of this shard's mean in that of the batch
+        grads, _ = vit_backward(cross_entropy_backward(share, loss_cache), cache, pixels=False)
         correct = (logits.argmax(-1) == loss_cache.targets.argmax(-1)).sum()
         return BatchResult(loss * share, correct, grads)
 
     parts = shards(len(images), config)
-    with closing(workers.map(compute, list(enumerate(parts)), in_turn=small(parts, config))) as results:
+    with closing(pool.map(compute, list(enumerate(parts)), sequential=below_thread_threshold(parts, config))) as results:
         loss, correct, grads = next(results)
         for result in results:
             loss, correct = loss + result.loss, correct + result.correct
@@ -126,7 +132,7 @@ def loss_and_grads(
     return BatchResult(xp.asarray(loss), xp.asarray(correct), grads)
 
 
-def predict_logits(params: Params, images: numpy.ndarray, config: ViTConfig, workers: Workers) -> Array:
+def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: WorkerPool) -> Array:
     """Logits (B, K) of checked host images (B, C, Sh, Sw), uint8 or normalised floats, on the parameters' device.
 
     Dropouts are off. Works in shards, so any number of images fits into bounded memory.
@@ -138,5 +144,34 @@ def predict_logits(params: Params, images: numpy.ndarray, config: ViTConfig, wor
         return vit_forward(params, to_device(inputs, device), config, keep_cache=False)[0]
 
     parts = shards(len(images), config)
-    logits = list(workers.map(compute, parts, in_turn=small(parts, config)))
+    logits = list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config)))
     return array_module(params.flat).concatenate(logits)
+
+
+def available_cores() -> int:
+    """The cores this process may really use: those it is bound to, and no more than its container's share."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return cores
+
+
+def keep_freed_memory() -> bool:
+    """Tell malloc to keep freed memory in the process instead of handing it back; True if that was possible.
+
+    A training step frees and takes the same large arrays again and again. By default glibc returns each to the
+    kernel, and faulting its pages in again costs as much as the arithmetic. This changes the whole process, so
+    importing minivit never does it; a Trainer does, unless `keep_memory=False`. Only glibc (Linux) has mallopt;
+    elsewhere nothing is changed.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    largest_heap_block = 32 << 20  # glibc accepts no higher threshold
+    return bool(
+        mallopt(M_MMAP_THRESHOLD, largest_heap_block)
+        and mallopt(M_TRIM_THRESHOLD, 1 << 30)
+        and mallopt(M_TOP_PAD, 64 << 20)
+    )

@@ -5,8 +5,8 @@ import inspect
 import re
 from typing import NamedTuple
 
-from minivit.explain import reading_order
-from minivit.randomness import INITIAL_WEIGHTS, generator
+from minivit.learn.explain import reading_order
+from minivit.rng import INITIAL_WEIGHTS, generator
 
 SIZES = {"B": 2, "C": 3, "P": 4, "T": 5, "N": 6, "D": 12, "H": 3, "Dh": 4, "F": 7, "E": 9, "K": 11, "Sh": 8, "Sw": 12}
 SIZES |= {"length": 5, "width": 8, "height": 3, "M": 10, "Tq": 2}

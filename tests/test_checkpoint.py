@@ -18,7 +18,7 @@ from minivit.checkpoint import (
     write_json,
     write_tensors,
 )
-from minivit.files import write_atomically
+from minivit.atomic import write_atomically
 
 CONFIG = ViTConfig(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=4, depth=1, heads=2, mlp_dim=5)
 SAVE = """

@@ -32,7 +32,7 @@ from minivit.ops import (
     softmax_backward,
     softmax_forward,
 )
-from minivit.randomness import INITIAL_WEIGHTS, generator
+from minivit.rng import INITIAL_WEIGHTS, generator
 
 B, T, D, E, K = 2, 5, 12, 7, 6
 

@@ -8,7 +8,7 @@ import pytest
 
 from minivit import ops
 from minivit.ops.attention import _heads
-from minivit.randomness import INITIAL_WEIGHTS, generator
+from minivit.rng import INITIAL_WEIGHTS, generator
 from tests.docstrings import MODULES, Call, docstring, flatten, given_and_returned, make_arguments
 
 FORMULAS = {  # as they stand in a docstring, and what they compute

@@ -5,7 +5,7 @@ import pytest
 
 from minivit import ViT, ViTConfig
 from minivit.insight import attend, attention_maps, attention_rollout, on_grid, pixel_gradient, rollout
-from minivit.randomness import INITIAL_WEIGHTS, generator
+from minivit.rng import INITIAL_WEIGHTS, generator
 
 CONFIGS = {
     "class token": ViTConfig(dim=16, depth=3, heads=2, mlp_dim=24),

@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from minivit import ViTConfig, cross_entropy_backward, cross_entropy_forward, parallel, vit_backward, vit_forward
-from minivit.inputs import prepare
+from minivit.preprocess.arrays import prepare
 from minivit.masks import draw_masks
 from minivit.model import initial_params
 from minivit.parallel import Workers, loss_and_grads, predict_logits, shards

@@ -24,7 +24,7 @@ def complaints(row: str, method: str) -> list[str]:
     if row == "predict":
         return list(prediction_complaints())
     from minivit.gradcheck import CASES, explain
-    from minivit.gradcheck.switches import SWITCHES
+    from minivit.gradcheck.model_cases import SWITCHES
 
     explain.SAMPLE = 3  # which entry is worst is not asked here
     report = (CASES | SWITCHES)[row].check(row, method)

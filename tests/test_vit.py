@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig, cross_entropy_backward, cross_entropy_forward
-from minivit.inputs import normalise
+from minivit.preprocess.arrays import normalise
 from minivit.model import initial_params, vit_forward
 
 CONFIG = ViTConfig(

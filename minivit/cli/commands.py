@@ -7,26 +7,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy
+import numpy as np
 
-from . import explain as derivations
-from . import insight
-from .config import TrainConfig, ViTConfig
-from .data import fetch_mnist, load, split_validation
-from .data.picture import read_picture
-from .diagnose import overfit
-from .evaluate import class_table, confusion_table, probabilities
-from .evaluate import evaluate as measure
-from .folder import PICTURES
-from .gradcheck import plot_curve
-from .gradcheck import run as run_checks
-from .inputs import check_batch
-from .machine import keep_freed_memory
-from .parallel import Workers
-from .recipes import RECIPES, Recipe
-from .run import Run, load_run, overlap, result_line, resume_run, start_run, views_line
-from .viz import save_confusion, save_pictures
-from .walk import walk as walk_through
+from .. import explain as derivations
+from .. import insight
+from ..config import TrainConfig, ViTConfig
+from ..data import fetch_mnist, load, split_validation
+from ..preprocess.digit import read_picture
+from ..train.nonfinite import overfit
+from ..train.evaluate import class_table, confusion_table, probabilities
+from ..train.evaluate import evaluate as measure
+from ..run.folder import PICTURES
+from ..gradcheck import plot_curve
+from ..gradcheck import run as run_checks
+from ..preprocess.arrays import check_batch
+from ..machine import keep_freed_memory
+from ..parallel import Workers
+from ..train.recipes import RECIPES, Recipe
+from ..run.start import Run, load_run, overlap, result_line, resume_run, start_run, views_line
+from ..run.pictures import save_confusion, save_pictures
+from ..learn import walk as walk_through
 
 DEFAULT_DATA = "mnist5k"
 FROM_DATA = ("image_size", "channels", "classes", "pixel_mean", "pixel_std")  # settings that the data decide
@@ -95,7 +95,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     run = load_run(arguments.run, arguments.device)
-    pictures = numpy.stack([read_picture(path, *run.model.config.image_shape) for path in arguments.images])
+    pictures = np.stack([read_picture(path, *run.model.config.image_shape) for path in arguments.images])
     chances = probabilities(run.model, pictures, Workers(arguments.threads), _views(run, arguments))
     for path, row in zip(arguments.images, chances):
         best = sorted(range(len(row)), key=lambda k: -row[k])[:3]

@@ -14,16 +14,16 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from . import __version__, commands
-from .backend import DEVICES, DeviceError
+from .. import __version__, commands
+from ..backend import DEVICES, DeviceError
 from .commands import DEFAULT_DATA, FROM_DATA
-from .config import MOST_VIEWS, TrainConfig, ViTConfig
-from .folder import Interrupted
-from .gradcheck.command import METHODS
-from .machine import available_cores
-from .progress import on_signals
-from .recipes import RECIPES
-from .train import TrainingError
+from ..config import MOST_VIEWS, TrainConfig, ViTConfig
+from ..run.folder import Interrupted
+from ..gradcheck.suite import METHODS
+from ..machine import available_cores
+from ..run.display import on_signals
+from ..train.recipes import RECIPES
+from ..train.trainer import TrainingError
 
 RUN_HELP = "a run's folder, a model.safetensors, or the word pretrained: the model that comes with minivit"
 DATA_HELP = "mnist5k (5,000 digits, comes with minivit), mnist (all 70,000), or a folder of IDX files"

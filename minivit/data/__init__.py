@@ -3,7 +3,7 @@
 NumPy only (tqdm shows downloads, pillow reads pictures); nothing here knows the model.
 """
 
-from .augment import random_affine
+from ..train.augment import random_affine
 from .dataset import Dataset, full_name, load
 from .idx import DataError
 from .mnist import fetch_mnist

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..files import write_atomically
+from ..atomic import write_atomically
 
 GZIP_MAGIC = b"\x1f\x8b"
 LARGEST = 4 << 30  # bytes that a gzipped file may unpack to

@@ -24,11 +24,11 @@ randomness, inputs and caches that are written to. `check_model` does the same f
 
 from .cases import CASES, FLOAT32_CASES, NORMAL, TINY, Case, Sizes
 from .checker import check_pair
-from .command import run
+from .suite import run
 from .curve import plot_curve
-from .model import check_model
+from .check_model import check_model
 from .report import GradientError, Report, Results, Row
-from .switches import SWITCHES, Switch
+from .model_cases import SWITCHES, Switch
 
 __all__ = [
     "CASES",

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 
 from .. import ops
 from ..ops.gelu import FITTED, GeluCache, atanh_erf, tanh_cdf
-from ..randomness import GRADIENT_CHECK, generator
+from ..rng import GRADIENT_CHECK, generator
 from .checker import check_pair
 from .report import Report
 
-Draw = Callable[..., numpy.ndarray]  # draw(2, 3): a (2, 3) array of standard normal numbers, float64
+Draw = Callable[..., np.ndarray]  # draw(2, 3): a (2, 3) array of standard normal numbers, float64
 
 
 class Sizes(NamedTuple):
@@ -47,7 +47,7 @@ class Case(NamedTuple):
 
     def inputs(self, seed: int = 0, sizes: Sizes = NORMAL) -> dict[str, Any]:
         """The inputs by name, arrays in float64."""
-        rng = generator(seed, GRADIENT_CHECK, shard=1)
+        rng = generator(seed, GRADIENT_CHECK, 0, 1)
         return self.make(lambda *shape: rng.standard_normal(shape), sizes)
 
     def zeros(self, sizes: Sizes = NORMAL) -> list[Any]:
@@ -64,7 +64,7 @@ class Case(NamedTuple):
         )  # fmt: skip
 
 
-def masked(draw: Draw, *shape: int) -> numpy.ndarray:
+def masked(draw: Draw, *shape: int) -> np.ndarray:
     """A dropout mask: 0 for about a third of the entries, 1.5 for the others, and both if there are two."""
     mask = (draw(*shape) > -0.43) * 1.5
     if mask.size > 1:
@@ -72,14 +72,14 @@ def masked(draw: Draw, *shape: int) -> numpy.ndarray:
     return mask
 
 
-def weight(draw: Draw, fan_in: int, fan_out: int) -> numpy.ndarray:
+def weight(draw: Draw, fan_in: int, fan_out: int) -> np.ndarray:
     """A weight matrix that keeps the size of what it multiplies."""
     return draw(fan_in, fan_out) / fan_in**0.5
 
 
-def probabilities(draw: Draw, *shape: int) -> numpy.ndarray:
+def probabilities(draw: Draw, *shape: int) -> np.ndarray:
     """Rows that are positive and sum to 1."""
-    p = numpy.exp(draw(*shape))
+    p = np.exp(draw(*shape))
     return p / p.sum(-1, keepdims=True)
 
 
@@ -147,7 +147,7 @@ def _block_forward(x, gamma1, beta1, Wqkv, bqkv, Wproj, bproj, gamma2, beta2, W1
 
 
 def cross_entropy(draw: Draw, s: Sizes, labels: str = "classes", label_smoothing: float = 0.0) -> dict[str, Any]:
-    classes = (3 * numpy.arange(s.B) + 1) % s.K
+    classes = (3 * np.arange(s.B) + 1) % s.K
     return {
         "logits": 2 * draw(s.B, s.K),
         "labels": classes if labels == "classes" else probabilities(draw, s.B, s.K),
@@ -155,7 +155,7 @@ def cross_entropy(draw: Draw, s: Sizes, labels: str = "classes", label_smoothing
     }
 
 
-def gelu_float32_forward(x: numpy.ndarray) -> tuple[numpy.ndarray, GeluCache]:
+def gelu_float32_forward(x: np.ndarray) -> tuple[np.ndarray, GeluCache]:
     """GELU as float32 computes it, its own coefficients, in the precision of x."""
     cdf = tanh_cdf(atanh_erf(x, *FITTED["float32"]))
     return x * cdf, GeluCache(x, cdf, "erf")

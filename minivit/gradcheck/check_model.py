@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import numpy
+import numpy as np
 
 from ..masks import draw_masks
 from ..model import vit_backward, vit_forward
 from ..ops.loss import cross_entropy_backward, cross_entropy_forward
 from ..params import Params
-from ..randomness import DROPOUT, generator
+from ..rng import DROPOUT, generator
 from ..vit import ViT
 from .checker import check_pair
 from .report import Report
@@ -16,8 +16,8 @@ from .report import Report
 
 def check_model(
     model: ViT,
-    images: numpy.ndarray,
-    labels: numpy.ndarray,
+    images: np.ndarray,
+    labels: np.ndarray,
     *,
     label_smoothing: float = 0.0,
     method: str = "differences",
@@ -34,16 +34,15 @@ def check_model(
     method, bound, seed: as in `check_pair`, whose errors these are.
     """
     config, shapes = model.config, model.params.shapes
-    dropping = config.dropout or config.attention_dropout or config.drop_path
-    masks = draw_masks(config, len(images), generator(seed, DROPOUT), "float64") if dropping else None
+    masks = draw_masks(config, len(images), generator(seed, DROPOUT), "float64")
 
-    def forward(images: numpy.ndarray, **tensors: numpy.ndarray) -> tuple[Any, Any]:
-        params = Params(shapes, numpy.concatenate([tensor.ravel() for tensor in tensors.values()]))
+    def forward(images: np.ndarray, **tensors: np.ndarray) -> tuple[Any, Any]:
+        params = Params(shapes, np.concatenate([tensor.ravel() for tensor in tensors.values()]))
         logits, cache = vit_forward(params, images, config, masks)
         loss, loss_cache = cross_entropy_forward(logits, labels, label_smoothing)
         return loss, (cache, loss_cache)
 
-    def backward(dloss: numpy.ndarray, caches: Any) -> list[numpy.ndarray]:
+    def backward(dloss: np.ndarray, caches: Any) -> list[np.ndarray]:
         cache, loss_cache = caches
         grads, dimages = vit_backward(cross_entropy_backward(dloss, loss_cache), cache)
         return [dimages, *grads.values()]

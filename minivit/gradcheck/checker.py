@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 
-from ..randomness import GRADIENT_CHECK, generator
+from ..rng import GRADIENT_CHECK, generator
 from .contract import Run, copies, first_bad, run_pair
-from .explain import explain
+from .hints import explain
 from .numeric import NotComplex, Probe, complex_step, cosine, differences, relative_error, rms, unit
 from .report import Report, Row
 
@@ -58,7 +58,7 @@ def check_pair(
         rows.append(gradients)
     elif not rows:
         known = [g for x, g in gradients.items() if g is not None and g.shape == inputs[x].shape]
-        largest = max([abs(run.dy).max(), *(abs(g).max() for g in known if numpy.isfinite(g).all())])
+        largest = max([abs(run.dy).max(), *(abs(g).max() for g in known if np.isfinite(g).all())])
         check = _Check(method, bound or BOUNDS[method], float(largest))
         for index, (tensor, gradient) in enumerate(gradients.items(), 1):
             probe = Probe(forward, copies(inputs), tensor, run.dy, checked)
@@ -75,7 +75,7 @@ class _Check(NamedTuple):
     largest: float  # the largest gradient entry anywhere
 
     def tensor(
-        self, probe: Probe, gradient: numpy.ndarray | None, zeros: Sequence[Zero], rng: numpy.random.Generator
+        self, probe: Probe, gradient: np.ndarray | None, zeros: Sequence[Zero], rng: np.random.Generator
     ) -> Iterator[Row]:
         """The rows of one tensor: one, or one more for a part that is declared zero."""
         x, tensor = probe.x, probe.tensor
@@ -85,17 +85,17 @@ class _Check(NamedTuple):
         if gradient.shape != x.shape:
             yield Row.failed(tensor, x.shape, f"its gradient has shape {gradient.shape}, the tensor itself {x.shape}")
             return
-        if gradient.dtype != numpy.float64:
+        if gradient.dtype != np.float64:
             problem = f"its gradient is {gradient.dtype}, the tensor float64: look for a constant or cast that does it"
             yield Row.failed(tensor, x.shape, problem)
             return
-        if not numpy.isfinite(gradient).all():
+        if not np.isfinite(gradient).all():
             yield Row.failed(tensor, x.shape, f"its gradient is {first_bad(gradient)}")
             return
-        live = numpy.ones(x.shape, bool)
+        live = np.ones(x.shape, bool)
         for zero in zeros:
             if (zero if isinstance(zero, str) else zero[0]) == tensor:
-                part = numpy.zeros(x.shape, bool)
+                part = np.zeros(x.shape, bool)
                 part[... if isinstance(zero, str) else zero[1]] = True
                 title = tensor if isinstance(zero, str) else f"{tensor}, zero part"
                 yield self._zero(probe, gradient, part, rng, title)
@@ -103,10 +103,10 @@ class _Check(NamedTuple):
         if live.any():
             yield (self._dense if self.method == "dense" else self._direction)(probe, gradient, live, rng)
 
-    def _derivative(self, probe: Probe, direction: numpy.ndarray, floor: float) -> float:
+    def _derivative(self, probe: Probe, direction: np.ndarray, floor: float) -> float:
         return complex_step(probe, direction) if self.method == "complex" else differences(probe, direction, floor)
 
-    def _direction(self, probe: Probe, gradient: Any, live: Any, rng: numpy.random.Generator) -> Row:
+    def _direction(self, probe: Probe, gradient: Any, live: Any, rng: np.random.Generator) -> Row:
         direction = _random_unit(live, rng)
         analytic = float((gradient * direction).sum())
         floor = rms(gradient[live])
@@ -118,13 +118,13 @@ class _Check(NamedTuple):
         row = Row(probe.tensor, live.shape, analytic, numeric, error, None, error <= self.bound)
         return row if row.passed else explain(row, probe, gradient, live, self.method)
 
-    def _dense(self, probe: Probe, gradient: Any, live: Any, rng: numpy.random.Generator) -> Row:
-        numeric = numpy.zeros(live.shape)
+    def _dense(self, probe: Probe, gradient: Any, live: Any, rng: np.random.Generator) -> Row:
+        numeric = np.zeros(live.shape)
         floor = rms(gradient[live])
         for index in zip(*live.nonzero()):
             numeric[index] = differences(probe, unit(live.shape, index), floor)
         errors = relative_error(gradient, numeric, max(floor, rms(numeric[live]))) * live
-        worst = numpy.unravel_index(errors.argmax(), live.shape)  # NaN counts as the largest
+        worst = np.unravel_index(errors.argmax(), live.shape)  # NaN counts as the largest
         error = float(errors[worst])
         row = Row(
             probe.tensor, live.shape, float(gradient[worst]), float(numeric[worst]), error,
@@ -132,7 +132,7 @@ class _Check(NamedTuple):
         )  # fmt: skip
         return row if row.passed else explain(row, probe, gradient, live, self.method)
 
-    def _zero(self, probe: Probe, gradient: Any, part: Any, rng: numpy.random.Generator, title: str) -> Row:
+    def _zero(self, probe: Probe, gradient: Any, part: Any, rng: np.random.Generator, title: str) -> Row:
         direction = _random_unit(part, rng)
         analytic = float(abs(gradient[part]).max())
         try:
@@ -146,7 +146,7 @@ class _Check(NamedTuple):
         return Row(title, part.shape, analytic, numeric, error, None, not problem, problem)
 
 
-def _random_unit(where: numpy.ndarray, rng: numpy.random.Generator) -> numpy.ndarray:
+def _random_unit(where: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random direction of length 1 in the entries that are true in `where`."""
     direction = rng.standard_normal(where.shape) * where
     return direction / math.sqrt(float((direction * direction).sum()))
@@ -156,7 +156,7 @@ def _checked(inputs: Mapping[str, Any], fixed: Sequence[str], zeros: Sequence[Ze
     """The names of the inputs to differentiate; raises for what cannot be checked."""
     if method not in BOUNDS:
         raise ValueError(f"unknown method {method!r}: choose one of {', '.join(BOUNDS)}")
-    arrays = {name: x for name, x in inputs.items() if isinstance(x, numpy.ndarray) and x.dtype.kind in "fc"}
+    arrays = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind in "fc"}
     checked = tuple(name for name in arrays if name not in fixed)
     named = [*fixed, *(zero if isinstance(zero, str) else zero[0] for zero in zeros)]
     if missing := [name for name in named if name not in inputs]:
@@ -167,19 +167,19 @@ def _checked(inputs: Mapping[str, Any], fixed: Sequence[str], zeros: Sequence[Ze
         x = arrays[name]
         if x.dtype.kind == "c":
             raise TypeError(f"{name} is {x.dtype}: give real inputs; the complex step makes its own complex numbers")
-        if x.dtype != numpy.float64:
+        if x.dtype != np.float64:
             raise TypeError(
                 f"{name} is {x.dtype}: rounding leaves differences in {x.dtype} with an error of about 1e-3, which "
                 "hides real bugs (minivit gradcheck --plot FILE draws it). Check float64, and compare float32 with it"
             )
         if x.size == 0:
             raise ValueError(f"{name} has shape {x.shape}, with no entries to check")
-        if not numpy.isfinite(x).all():
+        if not np.isfinite(x).all():
             raise ValueError(f"{name} holds {first_bad(x)}: a gradient exists at finite inputs only")
     return checked
 
 
-def _match(run: Run, checked: tuple[str, ...], inputs: Mapping[str, Any]) -> dict[str, numpy.ndarray | None] | Row:
+def _match(run: Run, checked: tuple[str, ...], inputs: Mapping[str, Any]) -> dict[str, np.ndarray | None] | Row:
     """The gradients by name: those of inputs that are None are left out."""
     gradients = run.gradients
     if len(gradients) != len(checked):

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy
+import numpy as np
 
 from ..ops import layernorm_backward, layernorm_forward
-from ..randomness import GRADIENT_CHECK, generator
+from ..rng import GRADIENT_CHECK, generator
 from .cases import CASES
 from .numeric import Probe, complex_step, differences, rms
 
@@ -17,8 +17,8 @@ DTYPES = ("float32", "float64")
 class Curve(NamedTuple):
     """Root-mean-square errors of the slope along random directions, relative to its typical size."""
 
-    steps: numpy.ndarray  # (S,)
-    errors: dict[str, numpy.ndarray]  # by dtype, (S,): central differences at each step
+    steps: np.ndarray  # (S,)
+    errors: dict[str, np.ndarray]  # by dtype, (S,): central differences at each step
     extrapolated: float  # float64, as `check_pair` takes them
     complex_step: float
 
@@ -31,20 +31,20 @@ def measure_curve(seed: int = 0) -> Curve:
     dy = rng.standard_normal(y.shape)
     dx = layernorm_backward(dy, cache)[0]
     directions = rng.standard_normal((DIRECTIONS, *dx.shape))
-    directions /= numpy.linalg.norm(directions.reshape(DIRECTIONS, -1), axis=1)[:, None, None, None]
+    directions /= np.linalg.norm(directions.reshape(DIRECTIONS, -1), axis=1)[:, None, None, None]
     exact = (dx * directions).sum((1, 2, 3))  # (DIRECTIONS,)
     probe = Probe(layernorm_forward, inputs, "x", dy, tuple(inputs))
 
     def error(slopes: list[float]) -> float:
-        return rms(numpy.array(slopes) - exact) / rms(dx)
+        return rms(np.array(slopes) - exact) / rms(dx)
 
-    def slope(r: numpy.ndarray, h: float, dtype: str) -> float:
+    def slope(r: np.ndarray, h: float, dtype: str) -> float:
         cast = {name: x.astype(dtype) for name, x in inputs.items()}
         above, below = (probe._replace(inputs=cast).y((probe.x + side * r).astype(dtype)) for side in (h, -h))
         return float((dy * (above - below)).sum()) / (2 * h)
 
-    steps = 10.0 ** numpy.arange(-14, 0.26, 0.25)
-    errors = {dtype: numpy.array([error([slope(r, h, dtype) for r in directions]) for h in steps]) for dtype in DTYPES}
+    steps = 10.0 ** np.arange(-14, 0.26, 0.25)
+    errors = {dtype: np.array([error([slope(r, h, dtype) for r in directions]) for h in steps]) for dtype in DTYPES}
     extrapolated = error([differences(probe, r, rms(dx)) for r in directions])
     return Curve(steps, errors, extrapolated, error([complex_step(probe, r) for r in directions]))
 

@@ -2,7 +2,7 @@
 
 import math
 
-import numpy
+import numpy as np
 
 from .numeric import Probe, complex_step, cosine, has_kink, quick_difference, rms, unit
 from .report import Row
@@ -11,9 +11,9 @@ SAMPLE = 200  # entries of a tensor that are looked at one by one
 CLEAR = 1e-6  # relative; entries that differ by more are wrong beyond doubt
 
 
-def explain(row: Row, probe: Probe, gradient: numpy.ndarray, live: numpy.ndarray, method: str) -> Row:
+def explain(row: Row, probe: Probe, gradient: np.ndarray, live: np.ndarray, method: str) -> Row:
     """The failed row with its problem put into words: its worst entry, and what is the matter with the gradient."""
-    entries = [tuple(map(int, index)) for index in numpy.argwhere(live)]
+    entries = [tuple(map(int, index)) for index in np.argwhere(live)]
     entries = entries[:: -(-len(entries) // SAMPLE)]
     floor = rms(gradient[live])
     if has_kink(probe, live / math.sqrt(len(live.nonzero()[0])), floor):
@@ -24,8 +24,8 @@ def explain(row: Row, probe: Probe, gradient: numpy.ndarray, live: numpy.ndarray
             "as at a kink (relu at 0) or a jump. Move the inputs away from it and check again"
         )
     derivative = complex_step if method == "complex" else quick_difference
-    analytic = numpy.array([gradient[index] for index in entries])
-    numeric = numpy.array([derivative(probe, unit(live.shape, index)) for index in entries])
+    analytic = np.array([gradient[index] for index in entries])
+    numeric = np.array([derivative(probe, unit(live.shape, index)) for index in entries])
     gaps = abs(analytic - numeric)
     worst = int(gaps.argmax())  # NaN counts as the largest
     a, n = float(analytic[worst]), float(numeric[worst])
@@ -42,7 +42,7 @@ def explain(row: Row, probe: Probe, gradient: numpy.ndarray, live: numpy.ndarray
     return row._replace(cosine=angle, problem=problem + _hint(analytic, numeric, gaps, angle, abs(probe.dy).max()))
 
 
-def _hint(analytic: numpy.ndarray, numeric: numpy.ndarray, gaps: numpy.ndarray, angle: float, scale: float) -> str:
+def _hint(analytic: np.ndarray, numeric: np.ndarray, gaps: np.ndarray, angle: float, scale: float) -> str:
     """What kind of mistake this looks like, as the end of a sentence."""
     if not analytic.any() and not numeric.any():
         return ". Nothing depends on this tensor: is it used, or was its branch dropped? If so, declare it in `zeros`"

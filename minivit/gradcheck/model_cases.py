@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 
 from ..config import POOLS, POSITIONS, ViTConfig
-from ..randomness import GRADIENT_CHECK, generator
+from ..rng import GRADIENT_CHECK, generator
 from ..vit import ViT
-from .model import check_model
+from .check_model import check_model
 from .report import Report
 
 BATCH = 5
@@ -30,15 +30,15 @@ class Switch(NamedTuple):
     def model(self, seed: int = 0, dtype: Any = "float64") -> ViT:
         """The model; every parameter is a little off its initial value, so that no bias is 0 and no scale 1."""
         model = ViT(self.config, seed, dtype)
-        model.params.flat += 0.1 * generator(seed, GRADIENT_CHECK, shard=2).standard_normal(model.params.flat.size)
+        model.params.flat += 0.1 * generator(seed, GRADIENT_CHECK, 0, 2).standard_normal(model.params.flat.size)
         return model
 
-    def batch(self, seed: int = 0) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def batch(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Images (B, C, Sh, Sw) float64, and labels."""
-        rng = generator(seed, GRADIENT_CHECK, shard=3)
+        rng = generator(seed, GRADIENT_CHECK, 0, 3)
         images = rng.standard_normal((BATCH, *self.config.image_shape))
         if self.soft_labels:
-            return images, rng.dirichlet(numpy.ones(self.config.classes), BATCH)
+            return images, rng.dirichlet(np.ones(self.config.classes), BATCH)
         return images, rng.integers(0, self.config.classes, BATCH)
 
     def check(self, name: str, method: str = "differences", seed: int = 0) -> Report:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 
 STEP = 0.1  # the largest step moves a typical entry by this part of a typical entry
 HALVINGS = 16
@@ -28,37 +28,37 @@ class Probe(NamedTuple):
     forward: Callable[..., tuple[Any, Any]]
     inputs: Mapping[str, Any]  # by name, as forward takes them
     tensor: str
-    dy: numpy.ndarray
+    dy: np.ndarray
     checked: tuple[str, ...]  # the inputs that are differentiated: the complex step makes them all complex
 
     @property
-    def x(self) -> numpy.ndarray:
+    def x(self) -> np.ndarray:
         """The input at hand."""
         return self.inputs[self.tensor]
 
-    def y(self, value: numpy.ndarray) -> numpy.ndarray:
+    def y(self, value: np.ndarray) -> np.ndarray:
         """The output with this value in place of x."""
-        with numpy.errstate(all="ignore"):  # a step may leave the domain; then it gives NaN, and is not used
-            return numpy.asarray(self.forward(**{**self.inputs, self.tensor: value})[0])
+        with np.errstate(all="ignore"):  # a step may leave the domain; then it gives NaN, and is not used
+            return np.asarray(self.forward(**{**self.inputs, self.tensor: value})[0])
 
-    def slope(self, direction: numpy.ndarray, h: float) -> float:
+    def slope(self, direction: np.ndarray, h: float) -> float:
         """The central difference <dy, y(x + h·r) - y(x - h·r)>/2h; its error falls with h² until rounding, which
         grows with 1/h, takes over."""
         shift = h * direction
         return float((self.dy * (self.y(self.x + shift) - self.y(self.x - shift))).sum()) / (2 * h)
 
-    def bend(self, direction: numpy.ndarray, h: float) -> float:
+    def bend(self, direction: np.ndarray, h: float) -> float:
         """The slope to the right minus the slope to the left: it falls with h, unless there is a kink at x."""
         shift = h * direction
         y = self.y(self.x)
         return float((self.dy * ((self.y(self.x + shift) - y) + (self.y(self.x - shift) - y))).sum()) / h
 
-    def step(self, direction: numpy.ndarray) -> float:
+    def step(self, direction: np.ndarray) -> float:
         """The largest h to try along a unit direction: it moves each entry that moves by about STEP typical entries."""
-        return STEP * (rms(self.x) or 1.0) * math.sqrt(numpy.count_nonzero(direction))
+        return STEP * (rms(self.x) or 1.0) * math.sqrt(np.count_nonzero(direction))
 
 
-def differences(probe: Probe, direction: numpy.ndarray, floor: float = 0.0) -> float:
+def differences(probe: Probe, direction: np.ndarray, floor: float = 0.0) -> float:
     """The derivative along a unit direction by central differences, extrapolated to h = 0.
 
     (1) slope(h) = s + a h² + b h⁴ + ...: from h and h/2, (4·slope(h/2) - slope(h))/3 is free of h², and so on.
@@ -84,13 +84,13 @@ def differences(probe: Probe, direction: numpy.ndarray, floor: float = 0.0) -> f
     return best
 
 
-def quick_difference(probe: Probe, direction: numpy.ndarray) -> float:
+def quick_difference(probe: Probe, direction: np.ndarray) -> float:
     """The derivative along a unit direction to about ten digits, from four forward passes."""
     h = probe.step(direction) / 256
     return (4 * probe.slope(direction, h / 2) - probe.slope(direction, h)) / 3
 
 
-def complex_step(probe: Probe, direction: numpy.ndarray) -> float:
+def complex_step(probe: Probe, direction: np.ndarray) -> float:
     """The derivative along a direction as imag(f(x + i·h·r))/h with h = 1e-30.
 
     f(x + ih) = f(x) + ih·f'(x) - h²·f''(x)/2 - ...: the slope stands alone in the imaginary part, so nothing cancels
@@ -100,17 +100,17 @@ def complex_step(probe: Probe, direction: numpy.ndarray) -> float:
     inputs = {name: x.astype(complex) if name in probe.checked else x for name, x in probe.inputs.items()}
     value = probe.x + 1j * COMPLEX_STEP * direction
     with warnings.catch_warnings():
-        warnings.simplefilter("error", numpy.exceptions.ComplexWarning)
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)
         try:
             y = probe._replace(inputs=inputs).y(value)
-        except (TypeError, numpy.exceptions.ComplexWarning) as error:
+        except (TypeError, np.exceptions.ComplexWarning) as error:
             raise NotComplex(f"forward does not take complex numbers ({error}): use method='differences'") from error
     if y.dtype.kind != "c":
         raise NotComplex(f"forward lost the imaginary part and returned {y.dtype}: use method='differences'")
     return float((probe.dy * y.imag).sum()) / COMPLEX_STEP
 
 
-def has_kink(probe: Probe, direction: numpy.ndarray, floor: float) -> bool:
+def has_kink(probe: Probe, direction: np.ndarray, floor: float) -> bool:
     """Whether y bends or jumps at x itself: at a step 64 times smaller, the slopes to the left and to the right are
     as far apart as before, or the slope is that much larger."""
     wide = probe.step(direction) / 64
@@ -122,25 +122,25 @@ def has_kink(probe: Probe, direction: numpy.ndarray, floor: float) -> bool:
     return (bends and bend > rounding) or (jumps and slope > rounding)
 
 
-def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> numpy.ndarray:
+def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
     """The unit direction of one entry."""
-    direction = numpy.zeros(shape)
+    direction = np.zeros(shape)
     direction[index] = 1
     return direction
 
 
-def rms(a: numpy.ndarray) -> float:
+def rms(a: np.ndarray) -> float:
     """The root mean square."""
     return math.sqrt(float((a * a).mean()))
 
 
 def relative_error(a: Any, n: Any, floor: float) -> Any:
     """|a - n|/max(|a| + |n|, floor), entry by entry; NaN, which no bound lets pass, for 0/0."""
-    with numpy.errstate(all="ignore"):
-        return numpy.divide(abs(a - n), numpy.maximum(abs(a) + abs(n), floor))
+    with np.errstate(all="ignore"):
+        return np.divide(abs(a - n), np.maximum(abs(a) + abs(n), floor))
 
 
-def cosine(a: numpy.ndarray, b: numpy.ndarray) -> float:
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
     """The cosine of the angle between two gradients: 1 if they point the same way, whatever their lengths."""
-    with numpy.errstate(all="ignore"):
-        return float(numpy.divide((a * b).sum(), rms(a) * rms(b) * a.size))
+    with np.errstate(all="ignore"):
+        return float(np.divide((a * b).sum(), rms(a) * rms(b) * a.size))

@@ -4,7 +4,7 @@ from tqdm import tqdm
 
 from .cases import CASES, Case
 from .report import Results
-from .switches import SWITCHES, Switch
+from .model_cases import SWITCHES, Switch
 
 METHODS = {"differences": ("differences",), "complex": ("complex",), "both": ("differences", "complex")}
 

@@ -1,7 +1,7 @@
 """`minivit walk`: one digit through a tiny model, forward and backward, every tensor and every gradient in turn."""
 
-from .numbers import Walk, backward, forward, take
-from .tape import Step, tape
-from .text import walk
+from .passes import Walk, backward, forward, take
+from .graph import Step, tape
+from .walk import walk
 
 __all__ = ["Step", "Walk", "backward", "forward", "take", "tape", "walk"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import ops
+from .. import ops
 
 MARK = re.compile(r"\s*#\s*((?:\(\d\)\s*)+)")  # the steps that a line of code carries: "# (3) (4)"
 ITEM = re.compile(r"\s*(\(\d\) |\w+   *(?=\S))")  # what begins an item of a docstring: "(1) ", "Shapes   "

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 from einops import rearrange
 
 from ..config import ViTConfig
@@ -194,7 +194,7 @@ def _split_heads(heads: int, part: int) -> Operation:
         return rearrange(qkv, "b t (qkv h e) -> qkv b h t e", qkv=3, h=heads)[part], None
 
     def back(dy: Any, cache: None) -> Any:
-        parts = [dy if i == part else numpy.zeros_like(dy) for i in range(3)]
+        parts = [dy if i == part else np.zeros_like(dy) for i in range(3)]
         return rearrange(parts, "qkv b h t e -> b t (qkv h e)")
 
     third = ("the first third", "the second third", "the last third")[part]
@@ -241,7 +241,7 @@ def _patchify(config: ViTConfig) -> Operation:
 
 def _cross_entropy(label: int) -> Operation:
     return Operation(
-        lambda logits: loss.cross_entropy_forward(logits, numpy.array([label])),
+        lambda logits: loss.cross_entropy_forward(logits, np.array([label])),
         loss.cross_entropy_backward,
         f"log of the sum of exp(x0), minus x0[{label}]",
         Place(loss.cross_entropy_forward, "losses ="),

@@ -9,13 +9,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 
 from ..config import ViTConfig
 from ..data import load
-from ..inputs import normalise
+from ..preprocess.arrays import normalise
 from ..model import initial_params
-from .tape import Step, tape
+from .graph import Step, tape
 
 TINY = ViTConfig(dim=8, depth=1, heads=2, mlp_dim=16, pixel_mean=(0.1307,), pixel_std=(0.3081,))
 STEP = 1e-6  # how far finite differences walk, as a part of the tensor's norm
@@ -79,4 +79,4 @@ def slope(steps: list[Step], values: Mapping[str, Any], name: str, gradient: Any
 
 def norm(x: Any) -> float:
     """The Euclidean norm of all entries."""
-    return math.sqrt(float(numpy.square(x).sum()))
+    return math.sqrt(float(np.square(x).sum()))

@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-import numpy
+import numpy as np
 
-from .numbers import TINY, Walk, norm, take
-from .tape import Place, Step
+from .passes import TINY, Walk, norm, take
+from .graph import Place, Step
 
 NAME, SHAPE = 30, 17  # widths of columns
 
@@ -64,8 +64,8 @@ def _gradient(it: Walk, name: str) -> list[str]:
 
 
 def _row(name: str, x: Any, measured: str = "") -> str:
-    values = "".join(f"{value:>11.4g}" for value in numpy.ravel(x)[:4])
-    return f"{name:<{NAME}}{numpy.shape(x)!s:<{SHAPE}}{norm(x):>10.6g}{measured} {values}"
+    values = "".join(f"{value:>11.4g}" for value in np.ravel(x)[:4])
+    return f"{name:<{NAME}}{np.shape(x)!s:<{SHAPE}}{norm(x):>10.6g}{measured} {values}"
 
 
 def _formula(sign: str, formula: str, step: Step, place: Place) -> str:

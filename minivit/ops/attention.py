@@ -1,6 +1,6 @@
-"""Multi-head self-attention: every token asks a question (its query), holds it against every token's label (their
-keys), and takes in the tokens' contents (their values) in proportion to how well they match. H heads do it side by
-side, each on its own Dh = D/H features. Vaswani et al. 2017 (arXiv:1706.03762), equation 1 and section 3.2.2."""
+"""Multi-head self-attention: every token compares its query with the keys of all tokens, and receives the average of
+their values, weighted by how well query and key match. H heads do this in parallel, each on Dh = D/H features of its
+own. Vaswani et al. 2017 (arXiv:1706.03762), equation 1 and section 3.2.2."""
 
 import math
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class DotProductCache(NamedTuple):
     v: Array  # (B, H, T, Dh)
     softmax: SoftmaxCache  # its y is attn, (B, H, Tq, T)
     mask: Array | None  # (B, H, Tq, T)
-    dropped: Array  # (B, H, Tq, T), attn after dropout: what met the values
+    dropped: Array  # (B, H, Tq, T), attn after dropout: the weights of the values
 
 
 class AttentionCache(NamedTuple):
@@ -33,9 +33,9 @@ def dot_product_forward(q: Array, k: Array, v: Array, mask: Array | None = None)
     Formula  attn = softmax(q @ kᵀ / sqrt(Dh));  y = dropout(attn) @ v
     Cache    q, k, v and the weights before and after dropout. The scores are not needed: the gradient of softmax
              is written in its output.
-    The scale keeps the scores' spread near 1 whatever Dh is: a sum of Dh products of unit variance has spread
-    sqrt(Dh), and large scores would make softmax choose one token, where its gradient is near zero. It is applied to
-    the scores, in place, so that q needs no copy. y is laid out so that joining the heads is free.
+    The scale keeps the standard deviation of the scores near 1 whatever Dh is: that of a sum of Dh products of unit
+    variance is sqrt(Dh), and large scores would make softmax choose one token, where its gradient is near zero. The
+    scores are scaled in place, so q needs no copy. y is laid out so that joining the heads needs no copy either.
     """
     xp = array_module(q)
     B, H, Tq, Dh = q.shape
@@ -54,13 +54,15 @@ def dot_product_backward(
     """Given dy (B, H, Tq, Dh) and the cache, return dq (B, H, Tq, Dh), dk (B, H, T, Dh), dv (B, H, T, Dh), written
     into `out` if it is given.
 
-    Derivation, for one head of one image; a product y = A @ V hands back dA = dy @ Vᵀ and dV = Aᵀ @ dy (linear.py).
+    Derivation, for one head of one image; the gradients of a product y = A @ V are dA = dy @ Vᵀ and dV = Aᵀ @ dy
+    (linear.py).
       (1) y = A @ v with A = dropout(attn):  dv = Aᵀ @ dy,  dA = dy @ vᵀ.
       (2) Back through dropout and the softmax of every row:  dscores (softmax.py).
-      (3) scores = s·(q @ kᵀ) with s = 1/sqrt(Dh), so the product below the scale gets s·dscores.
+      (3) scores = s·(q @ kᵀ) with s = 1/sqrt(Dh), so the product q @ kᵀ receives s·dscores.
       (4) Back through that product:  dq = (s·dscores) @ k,  dk = (s·dscores)ᵀ @ q.
-          Summed over the keys, dk is s·sum_i q_i·(sum_j dscores_ij) = 0 (softmax.py, Facts).
-    In words: values hear from every token that listened to them; queries and keys hear through the weights they made.
+          Summing dk over the keys gives s·sum_i q_i·(sum_j dscores_ij) = 0 (softmax.py, Facts).
+    In words: a value receives the gradient of every token that attended to it; queries and keys receive theirs through
+    the attention weights.
     Facts    the sum of dk over tokens is 0: one vector added to every key adds one number to all scores of a query,
              and softmax does not see that. So the key bias of the layer below has gradient zero.
     """
@@ -84,52 +86,53 @@ def attention_forward(
     bproj: Array,
     heads: int,
     mask: Array | None = None,
-    wanted: int | None = None,
+    queries: int | None = None,
 ) -> tuple[Array, AttentionCache]:
     """Multi-head self-attention.
 
     Shapes   x (B, T, D), Wqkv (D, 3D), bqkv (3D,) or None, Wproj (D, D), bproj (D,), mask (B, H, Tq, T) or None
-             ->  y (B, Tq, D), where Tq is `wanted`: only that many tokens, the first ones, ask; None: all T do
+             ->  y (B, Tq, D), where Tq is `queries`: the output of the first Tq tokens only; None: of all T
     Formula  q, k, v = split(x @ Wqkv + bqkv);  y = join of heads(softmax(q @ kᵀ / sqrt(Dh)) @ v) @ Wproj + bproj
     Cache    the caches of the three parts. The weights attn (B, H, Tq, T) are `cache.dot.softmax.y`.
-    The 3D columns are q, then k, then v, each head after head (head-major), as in timm.
     """
-    B, T, D = x.shape
+    B, _, D = x.shape
     qkv, qkv_cache = linear_forward(x, Wqkv, bqkv)  # (B, T, D) -> (B, T, 3D)
-    q, k, v = _heads(qkv, heads, wanted)
+    q, k, v = _heads(qkv, heads, queries)
     y, dot = dot_product_forward(q, k, v, mask)
     joined = y.swapaxes(1, 2).reshape(B, q.shape[2], D)  # (B, H, Tq, Dh) -> (B, Tq, D), no copy
     y, proj = linear_forward(joined, Wproj, bproj)
     return y, AttentionCache(qkv_cache, dot, proj)
 
 
-def attention_backward(dy: Array, cache: AttentionCache) -> tuple[Array, Array, Array | None, Array, Array]:
+def attention_backward(
+    dy: Array, cache: AttentionCache, out: tuple[Array | None, ...] = (None,) * 4
+) -> tuple[Array, Array, Array | None, Array, Array]:
     """Given dy (B, Tq, D) and the cache, return dx (B, T, D), dWqkv (D, 3D), dbqkv (3D,) or None, dWproj (D, D),
-    dbproj (D,).
+    dbproj (D,); the last four are written into the arrays of `out` where it holds some.
 
     Derivation: the forward read from bottom to top.
       (1) Back through the output projection (linear.py).
-      (2) Joining heads only moved numbers: their gradients move back.
-      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv. A query that
-          nobody wanted reached nothing, so its gradient is zero.
+      (2) Joining the heads only moved values: their gradients move back.
+      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv. Queries that
+          were not computed do not affect the output, so their gradient is zero.
       (4) Back through the layer that made q, k and v.
     """
     xp = array_module(dy)
     B, Tq, D = dy.shape
-    _, heads, T, Dh = cache.dot.k.shape
-    djoined, dWproj, dbproj = linear_backward(dy, cache.proj)  # (1)
-    dheads = djoined.reshape(B, Tq, heads, Dh).swapaxes(1, 2)  # (2)  (B, Tq, D) -> (B, H, Tq, Dh)
+    _, heads, T, _ = cache.dot.k.shape
+    djoined, dWproj, dbproj = linear_backward(dy, cache.proj, out[2:])  # (1)
+    dheads = djoined.reshape(B, Tq, heads, D // heads).swapaxes(1, 2)  # (2)  (B, Tq, D) -> (B, H, Tq, Dh)
     dqkv = xp.empty((B, T, 3 * D), dy.dtype)
     dot_product_backward(dheads, cache.dot, out=_heads(dqkv, heads, Tq))  # (3)
     if Tq < T:
         dqkv[:, Tq:, :D] = 0  # (3)
-    dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)  # (4)  (B, T, 3D) -> (B, T, D)
+    dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv, out[:2])  # (4)  (B, T, 3D) -> (B, T, D)
     return dx, dWqkv, dbqkv, dWproj, dbproj
 
 
-def _heads(qkv: Array, heads: int, wanted: int | None) -> tuple[Array, Array, Array]:
-    """Views of q (B, H, Tq, Dh) of the first `wanted` tokens, or of all, and of k and v (B, H, T, Dh), in a
-    (B, T, 3D) array."""
+def _heads(qkv: Array, heads: int, queries: int | None) -> tuple[Array, Array, Array]:
+    """Views of q (B, H, Tq, Dh) of the first `queries` tokens, or of all, and of k and v (B, H, T, Dh), in a
+    (B, T, 3D) array. Its columns are q, then k, then v, each head after head (head-major), as in timm."""
     B, T, D3 = qkv.shape
     parts = qkv.reshape(B, T, 3, heads, D3 // (3 * heads)).swapaxes(1, 3)  # (B, T, 3, H, Dh) -> (B, H, 3, T, Dh)
-    return parts[:, :, 0, :wanted], parts[:, :, 1], parts[:, :, 2]
+    return parts[:, :, 0, :queries], parts[:, :, 1], parts[:, :, 2]

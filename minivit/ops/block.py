@@ -1,6 +1,6 @@
-"""The encoder block, the piece a Transformer stacks: tokens talk (attention), then think (MLP). Each half reads a
-normalised copy and adds what it found to the stream, so the stream itself runs straight through from the first
-block to the last. Vaswani et al. 2017 (arXiv:1706.03762); pre-norm as in Dosovitskiy et al. 2021
+"""The encoder block, of which a Transformer is a stack: attention mixes the tokens, then the MLP transforms each. Each
+half reads a normalised copy of the residual stream and adds its output to it, so the stream itself runs unchanged from
+the first block to the last. Vaswani et al. 2017 (arXiv:1706.03762); pre-norm as in Dosovitskiy et al. 2021
 (arXiv:2010.11929), equations 2 and 3."""
 
 from typing import NamedTuple
@@ -12,6 +12,9 @@ from .layernorm import LayerNormCache, layernorm_backward, layernorm_forward
 from .mlp import MlpCache, mlp_backward, mlp_forward
 
 
+NO_OUT = ((None,) * 2, (None,) * 4, (None,) * 2, (None,) * 4)  # new arrays for the gradients of all four parts
+
+
 class BlockMasks(NamedTuple):
     """Dropout masks of one block, each None where nothing is dropped."""
 
@@ -19,11 +22,11 @@ class BlockMasks(NamedTuple):
     attn_branch: Array | None = None  # (B, T, D), or (B, 1, 1) for stochastic depth alone
     mlp_branch: Array | None = None  # (B, T, D), or (B, 1, 1)
 
-    def of(self, wanted: int | None) -> "BlockMasks":
-        """The masks of the first `wanted` tokens; None: of all."""
+    def first(self, queries: int | None) -> "BlockMasks":
+        """The masks of the first `queries` tokens; None: of all."""
         attn, *branches = self
-        first = (None if mask is None else mask[:, :wanted] for mask in branches)
-        return BlockMasks(None if attn is None else attn[:, :, :wanted], *first)
+        first = (None if mask is None else mask[:, :queries] for mask in branches)
+        return BlockMasks(None if attn is None else attn[:, :, :queries], *first)
 
 
 class BlockCache(NamedTuple):
@@ -44,7 +47,7 @@ def block_forward(
     eps: float = 1e-6,
     gelu: str = "erf",
     masks: BlockMasks = BlockMasks(),
-    wanted: int | None = None,
+    queries: int | None = None,
 ) -> tuple[Array, BlockCache]:
     """One pre-norm encoder block.
 
@@ -52,14 +55,14 @@ def block_forward(
              bproj (D,); mlp = W1 (D, F), b1 (F,), W2 (F, D), b2 (D,)  ->  y (B, Tq, D); masks of all T tokens
     Formula  h = x + dropout(attention(layernorm(x)));  y = h + dropout(mlp(layernorm(h)))
     Cache    the caches of the four parts, and the masks.
-    Of the last block often just the class token is read. With wanted = Tq only the first Tq tokens ask and think, which
-    changes nothing for them, since every token is still listened to. None: all T tokens.
+    Often only the class token's output of the last block is used. With queries=Tq, outputs are computed for the first
+    Tq tokens only; they are unchanged, because keys and values still cover all T tokens. None: all T tokens.
     """
-    masks = masks.of(wanted)
+    masks = masks.first(queries)
     normed, norm1_cache = layernorm_forward(x, *norm1, eps)
-    branch, attn_cache = attention_forward(normed, *attn, heads, masks.attn, wanted)  # (B, T, D) -> (B, Tq, D)
-    h = dropout_forward(branch, masks.attn_branch)[0]
-    h += x[:, :wanted]
+    branch, attn_cache = attention_forward(normed, *attn, heads, masks.attn, queries)  # (B, T, D) -> (B, Tq, D)
+    h = dropout_forward(branch, masks.attn_branch)[0]  # branch itself, if nothing drops: ours to write to, in no cache
+    h += x[:, :queries]
     normed, norm2_cache = layernorm_forward(h, *norm2, eps)
     branch, mlp_cache = mlp_forward(normed, *mlp, gelu)
     y = dropout_forward(branch, masks.mlp_branch)[0]
@@ -67,24 +70,28 @@ def block_forward(
     return y, BlockCache(norm1_cache, attn_cache, norm2_cache, mlp_cache, masks)
 
 
-def block_backward(dy: Array, cache: BlockCache) -> tuple[Array, tuple, tuple, tuple, tuple]:
+def block_backward(
+    dy: Array, cache: BlockCache, out: tuple[tuple[Array | None, ...], ...] = NO_OUT
+) -> tuple[Array, tuple, tuple, tuple, tuple]:
     """Given dy (B, Tq, D) and the cache, return dx (B, T, D) and the gradients of norm1, attn, norm2 and mlp, each a
-    tuple in the order in which `block_forward` takes it.
+    tuple in the order in which `block_forward` takes it; they are written into the arrays of `out`, four tuples in that
+    order, where it holds some.
 
     Derivation: the forward read from bottom to top.
       (1) y = h + mlp(layernorm(h)): back through the branch, which is dropout, MLP and LayerNorm.
-      (2) h reached y in two ways, so what they hand back adds: dh = (what the branch hands back) + dy.
+      (2) h reached y in two ways, so their gradients add: dh = (the gradient from the branch) + dy.
       (3) h = x + attention(layernorm(x)): back through the branch.
-      (4) x reached h in two ways: dx = (what the branch hands back) + dh, where dh holds the first Tq tokens.
-    In words: dy itself always arrives at the bottom, however deep the stack, and every branch adds its own.
+      (4) x reached h in two ways: dx = (the gradient from the branch) + dh, where dh holds the first Tq tokens.
+    In words: dy passes through the identity unchanged, however deep the stack, and every branch adds its own gradient.
     """
+    norm1, attn, norm2, mlp = out
     dbranch = dropout_backward(dy, cache.masks.mlp_branch)  # (1)
-    dnormed, *dmlp = mlp_backward(dbranch, cache.mlp)  # (1)
-    dh, *dnorm2 = layernorm_backward(dnormed, cache.norm2)  # (1)
+    dnormed, *dmlp = mlp_backward(dbranch, cache.mlp, mlp)  # (1)
+    dh, *dnorm2 = layernorm_backward(dnormed, cache.norm2, norm2)  # (1)
     dh += dy  # (2) h fed two branches: add
     dbranch = dropout_backward(dh, cache.masks.attn_branch)  # (3)
-    dnormed, *dattn = attention_backward(dbranch, cache.attn)  # (3)  (B, Tq, D) -> (B, T, D)
-    dx, *dnorm1 = layernorm_backward(dnormed, cache.norm1)  # (3)
+    dnormed, *dattn = attention_backward(dbranch, cache.attn, attn)  # (3)  (B, Tq, D) -> (B, T, D)
+    dx, *dnorm1 = layernorm_backward(dnormed, cache.norm1, norm1)  # (3)
     first = dx[:, : dh.shape[1]]  # (B, T, D) -> (B, Tq, D), a view
     first += dh  # (4) x fed two branches: add
     return dx, tuple(dnorm1), tuple(dattn), tuple(dnorm2), tuple(dmlp)

@@ -6,8 +6,7 @@ import math
 from typing import NamedTuple
 
 from ..backend import Array, array_module
-
-FORMS = ("erf", "tanh")
+from .normal_cdf import TANH_CUBIC, TANH_LINEAR, normal_cdf
 
 
 class GeluCache(NamedTuple):
@@ -45,89 +44,11 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
         xp.exp(slope, out=slope)
         slope *= 1 / math.sqrt(2 * math.pi)
     else:
-        linear, cubic = TANH
-        slope *= 3 * cubic  # (3)
-        slope += linear
+        slope *= 3 * TANH_CUBIC  # (3)
+        slope += TANH_LINEAR
         slope *= 2 * cdf
         slope *= 1 - cdf
     slope *= x  # (1)
     slope += cdf
     slope *= dy
     return slope
-
-
-# FITTED holds the coefficients of `atanh_erf`, one set for each precision, chosen so that the largest error of Φ is as
-# small as can be (tests/tools/fit_normal_cdf.py prints them). TANH is √(2/π)·(1, 0.044715), the paper's approximation.
-FITTED = {
-    "float32": (37.48199, ((1097.6743, -24.146273), (-22.156902, 25.933378)), (22.546873, 0.21053691)),
-    "float64": (
-        4.595698749902443,
-        (
-            (171.759912323503, 5.421382896112513), (12.880296233920536, 5.337741152913753),
-            (208.21886128841908, 0.619504346092784), (104.06576116707647, 24.262963456595703),
-            (319.69562807209496, 8.246727191515083), (-228.34227335307116, 91.51916855910824),
-            (-9361.652016058595, 173.81424384091108),
-        ),
-        (67.06038599072585, 0.0768681386049463),
-    ),
-}  # fmt: skip
-TANH = (math.sqrt(2 / math.pi), math.sqrt(2 / math.pi) * 0.044715)
-
-
-def normal_cdf(x: Array, form: str = "erf") -> Array:
-    """The standard normal distribution function Φ(x), or the tanh form's stand-in for it.
-
-    Shapes   x (..., D) float32, float64 or complex128  ->  (..., D), same dtype
-    Formula  Φ(x) = (1 + tanh(s))/2, with s = atanh(erf(x/√2)) ("erf") or √(2/π)·(x + 0.044715 x³) ("tanh")
-    NumPy has no erf, but a fast tanh; s is odd and smooth, 0.8·x at first, and where it is large tanh is 1 anyway.
-    The absolute error of "erf" is below 1.2e-7 in float32 (1e-7 with AVX2 or AVX-512) and 1e-15 in float64: the dtype
-    chooses the coefficients. |x| may be up to 1e12 in float32 and 1e100 in float64; powers of larger x overflow.
-    Raises ValueError for an unknown form.
-    """
-    xp = array_module(x)
-    if form == "erf":
-        s = atanh_erf(x, *FITTED["float32" if x.dtype == xp.float32 else "float64"])
-    elif form == "tanh":
-        linear, cubic = TANH
-        s = x * x
-        s *= cubic
-        s += linear
-        s *= x
-    else:
-        raise ValueError(f"unknown GELU form {form!r}: choose one of {', '.join(FORMS)}")
-    return tanh_cdf(s)
-
-
-def tanh_cdf(s: Array) -> Array:
-    """A smooth step from 0 to 1, written over s.
-
-    Shapes   s (..., D)  ->  (..., D)
-    Formula  y = (1 + tanh(s))/2
-    """
-    array_module(s).tanh(s, out=s)
-    s += 1
-    s *= 0.5
-    return s
-
-
-def atanh_erf(x: Array, b: float, inner: tuple[tuple[float, float], ...], last: tuple[float, float]) -> Array:
-    """atanh(erf(x/√2)), which is x divided by a continued fraction in x².
-
-    Shapes   x (..., D)  ->  (..., D)
-    Formula  y = x/(c + a₁/(x² + b₁ + a₂/(x² + b₂ + a₃/(x² + b₃)))), computed from the inside out and given in that
-             order: b₃, ((a₃, b₂), (a₂, b₁)), (a₁, c)
-    Every two coefficients take a division and two sums, where a quotient of polynomials takes two products and two
-    sums. No denominator comes near zero. The fraction is x/y and not y/x, since x/y falls from √(π/2) = 1.25 at 0 to
-    c = 0.21 (in float32) as a sum of positive terms; y/x would start as 4.75 - 3.95, which loses digits.
-    """
-    xp = array_module(x)
-    square = x * x
-    y = square + b
-    for a, b in inner:
-        xp.divide(a, y, out=y)
-        y += square
-        y += b
-    a, c = last
-    xp.divide(a, y, out=y)
-    y += c
-    return xp.divide(x, y, out=y)

@@ -5,7 +5,7 @@ Ba, Kiros, Hinton 2016 (arXiv:1607.06450), equation 4."""
 from typing import NamedTuple
 
 from ..backend import Array, array_module
-from .sums import column_sums, row_dots, row_sums
+from .reductions import column_sums, row_dots, row_sums
 
 
 class LayerNormCache(NamedTuple):
@@ -32,35 +32,40 @@ def layernorm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-6) ->
     return y, LayerNormCache(xhat, rstd, gamma)
 
 
-def layernorm_backward(dy: Array, cache: LayerNormCache) -> tuple[Array, Array, Array]:
-    """Given dy (..., D) and the cache, return dx (..., D), dgamma (D,), dbeta (D,).
+def layernorm_backward(
+    dy: Array, cache: LayerNormCache, out: tuple[Array | None, ...] = (None, None)
+) -> tuple[Array, Array, Array]:
+    """Given dy (..., D) and the cache, return dx (..., D), dgamma (D,), dbeta (D,); dgamma and dbeta are written into
+    the arrays of `out` where it holds some.
 
-    Derivation. Tokens do not see each other, so take one token, x in R^D, and sum over tokens last.
+    Derivation. Each token is normalised independently, so take one token, x in R^D, and sum over tokens last.
       (1) y_i = gamma_i xhat_i + beta_i:  dbeta = sum over tokens of dy,  dgamma = sum of dy·xhat.
-      (2) The gradient that arrives at xhat is u = gamma·dy.
-      (3) xhat_i = rstd·xc_i reaches xc twice. Directly it hands back rstd·u. Through rstd, every
-          output leans on every input: rstd = (v + eps)^(-1/2) and dv / dxc_j = 2 xc_j / D, so
-          d rstd / dxc_j = -rstd³ xc_j / D, and xhat = rstd·xc turns
-          sum_i u_i xc_i · (-rstd³ xc_j / D) into -rstd · xhat_j · mean(u·xhat). Together
+      (2) xhat receives the gradient u = gamma·dy.
+      (3) xc reaches xhat_i = rstd·xc_i in two ways. Directly it receives rstd·u. Through rstd, every
+          output depends on every input: rstd = (v + eps)^(-1/2) with v = mean(xc²) and dv / dxc_j = 2 xc_j / D,
+          so d rstd / dxc_j = -rstd³ xc_j / D. This path contributes sum_i u_i xc_i · (-rstd³ xc_j / D);
+          with sum_i u_i xc_i = D·mean(u·xhat)/rstd and xc_j = xhat_j/rstd that is -rstd · xhat_j · mean(u·xhat).
+          Together
               dxc = rstd · (u - xhat·mean(u·xhat)).
       (4) xc = x - mean(x) subtracts an average. The matrix of that map, I with 1/D taken off every entry, is
-          symmetric, so the way back is the same map: dx = dxc - mean(dxc).
+          symmetric, so its transpose is the same map: dx = dxc - mean(dxc).
           Since mean(xhat) = 0, mean(dxc) = rstd·mean(u), and
               dx = rstd · (u - mean(u) - xhat·mean(u·xhat)).
     In words: dx is u with two directions taken out, the constant one (shifting a token changes
-    nothing) and xhat itself (stretching a token changes almost nothing), scaled by rstd. These are the
-    projections on the two: |xhat|² is D (but for eps), so xhat·mean(u·xhat) is u's part along xhat, as
-    mean(u) is its part along (1, ..., 1).
+    nothing) and xhat itself (stretching a token changes almost nothing), scaled by rstd. |xhat|² is D (but for
+    eps), so xhat·mean(u·xhat) is the projection of u onto xhat, as mean(u) is its projection onto (1, ..., 1).
+    For a constant token xhat = 0 and rstd = 1/sqrt(eps), so dx can be a thousand times as large as dy.
     Facts    sum(dx) = 0 for every token. With gamma = 1, a constant dy gives dx = 0.
              sum(dx·xhat) = rstd·sum(u·xhat)·eps/(var + eps) with var = mean(xc²): zero up to eps.
     """
     xhat, rstd, gamma = cache
+    dgamma, dbeta = out
     D = xhat.shape[-1]
-    dbeta = column_sums(dy)  # (1)
-    dgamma = column_sums(dy * xhat)  # (1)
+    dbeta = column_sums(dy, out=dbeta)  # (1)
+    dgamma = column_sums(dy * xhat, out=dgamma)  # (1)
     u = dy * gamma  # (2)
-    dx = xhat * (row_dots(u, xhat) / -D)  # (3)
-    dx += u
+    dx = xhat * (row_dots(u, xhat) / -D)  # (3) -xhat·mean(u·xhat)
+    dx += u  # (3)
     dx -= row_sums(u) / D  # (4)
     dx *= rstd
     return dx, dgamma, dbeta

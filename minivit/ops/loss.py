@@ -1,11 +1,11 @@
-"""Softmax cross-entropy: how surprised the model is by the right answer, -log of the probability it gave to it,
-averaged over the batch. Label smoothing asks for a little doubt.
+"""Softmax cross-entropy: minus the logarithm of the probability that the model gave to the true class, averaged over
+the batch. Label smoothing moves a little of the target probability to all classes, against overconfidence.
 Bishop 2006, Pattern Recognition and Machine Learning, eq. 4.108; Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
 
 from typing import NamedTuple
 
 from ..backend import Array, array_module, device_of
-from .sums import row_dots, row_sums
+from .reductions import row_dots, row_sums
 
 
 class CrossEntropyCache(NamedTuple):
@@ -44,8 +44,8 @@ def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Ar
       (2) The first term's slope is exp(z_i)/sum_j exp(z_j) = p_i, the second's is t_i: dz = p - t.
       (3) The mean over B images gives each of them 1/B of dloss: dlogits = (p - t)·dloss/B.
           This is the only 1/B there is: below, parameters sum over images and never average.
-    In words: push every logit down by the probability it was given and up by the probability it deserved.
-    Facts    every row sums to zero. It vanishes only where p = t, which smoothing puts within reach.
+    In words: the gradient is prediction minus target.
+    Facts    every row sums to zero. dlogits is zero only where p = t, which smoothing puts within reach.
     """
     probabilities, targets = cache
     dlogits = probabilities - targets  # (2)

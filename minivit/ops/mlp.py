@@ -1,5 +1,5 @@
-"""The MLP of an encoder block: every token, on its own, is widened to F features, bent by a GELU and brought back.
-Attention moves information between tokens; this is where each token works on what it has.
+"""The MLP of an encoder block: every token, on its own, is mapped to F features, passed through a GELU and mapped back.
+Attention moves information between tokens; the MLP transforms each token by itself.
 Vaswani et al. 2017 (arXiv:1706.03762), section 3.3, with GELU in place of ReLU."""
 
 from typing import NamedTuple
@@ -23,20 +23,23 @@ def mlp_forward(x: Array, W1: Array, b1: Array, W2: Array, b2: Array, gelu: str 
     Cache    the caches of the three parts.
     """
     hidden, fc1 = linear_forward(x, W1, b1)  # (..., D) -> (..., F)
-    active, act = gelu_forward(hidden, gelu)
+    active, gelu_cache = gelu_forward(hidden, gelu)
     y, fc2 = linear_forward(active, W2, b2)  # (..., F) -> (..., E)
-    return y, MlpCache(fc1, act, fc2)
+    return y, MlpCache(fc1, gelu_cache, fc2)
 
 
-def mlp_backward(dy: Array, cache: MlpCache) -> tuple[Array, Array, Array, Array, Array]:
-    """Given dy (..., E) and the cache, return dx (..., D), dW1 (D, F), db1 (F,), dW2 (F, E), db2 (E,).
+def mlp_backward(
+    dy: Array, cache: MlpCache, out: tuple[Array | None, ...] = (None,) * 4
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Given dy (..., E) and the cache, return dx (..., D), dW1 (D, F), db1 (F,), dW2 (F, E), db2 (E,); the last four
+    are written into the arrays of `out` where it holds some.
 
     Derivation: the forward read from bottom to top.
       (1) Back through the second linear layer.
       (2) Back through the GELU.
       (3) Back through the first linear layer.
     """
-    dactive, dW2, db2 = linear_backward(dy, cache.fc2)  # (1)  (..., E) -> (..., F)
+    dactive, dW2, db2 = linear_backward(dy, cache.fc2, out[2:])  # (1)  (..., E) -> (..., F)
     dhidden = gelu_backward(dactive, cache.gelu)  # (2)
-    dx, dW1, db1 = linear_backward(dhidden, cache.fc1)  # (3)  (..., F) -> (..., D)
+    dx, dW1, db1 = linear_backward(dhidden, cache.fc1, out[:2])  # (3)  (..., F) -> (..., D)
     return dx, dW1, db1, dW2, db2

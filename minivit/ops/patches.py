@@ -54,8 +54,12 @@ def patch_embed_forward(images: Array, W: Array, b: Array, patch_size: int) -> t
     return y, PatchEmbedCache(images.shape[-2:], patch_size, linear)
 
 
-def patch_embed_backward(dy: Array, cache: PatchEmbedCache) -> tuple[Array, Array, Array]:
-    """Given dy (B, N, D) and the cache, return dimages (B, C, Sh, Sw), dW (C·P·P, D), db (D,).
+def patch_embed_backward(
+    dy: Array, cache: PatchEmbedCache, out: tuple[Array | None, ...] = (None, None), pixels: bool = True
+) -> tuple[Array | None, Array, Array]:
+    """Given dy (B, N, D) and the cache, return dimages (B, C, Sh, Sw), dW (C·P·P, D), db (D,); dW and db are written
+    into the arrays of `out` where it holds some. With pixels=False dimages is not computed, and None: to train, nobody
+    needs it.
 
     Derivation.
       (1) Back through the linear layer (linear.py): dpatches = dy @ Wᵀ.
@@ -63,6 +67,8 @@ def patch_embed_backward(dy: Array, cache: PatchEmbedCache) -> tuple[Array, Arra
           dimages = unpatchify(dpatches).
     Facts    the squared norms of dpatches and dimages are equal.
     """
-    dpatches, dW, db = linear_backward(dy, cache.linear)  # (1)
+    dpatches, dW, db = linear_backward(dy, cache.linear, out, need_dx=pixels)  # (1)
+    if dpatches is None:
+        return None, dW, db
     dimages = unpatchify(dpatches, cache.image_size, cache.patch_size)  # (2)  (B, N, C·P·P) -> (B, C, Sh, Sw)
     return dimages, dW, db

@@ -1,5 +1,5 @@
-"""Pooling: one vector for the whole image, to classify by. Either the class token's, which has listened to every
-patch, or the mean of all tokens. Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 4 and appendix D.3."""
+"""Pooling: one vector for the whole image, which the head classifies. Either the class token's, which has attended to
+every patch, or the mean of all tokens. Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 4 and appendix D.3."""
 
 from typing import NamedTuple
 
@@ -17,9 +17,12 @@ def pool_forward(x: Array, pool: str = "cls") -> tuple[Array, PoolCache]:
     Shapes   x (B, T, D)  ->  y (B, D)
     Formula  y = x[:, 0]  for "cls",  y = sum_t x[:, t] / T  for "mean"
     Cache    the shape, and which of the two.
+    Raises ValueError for another pool.
     """
     if pool == "cls":
         return x[:, 0], PoolCache(x.shape, pool)
+    if pool != "mean":
+        raise ValueError(f"unknown pool {pool!r}: choose cls or mean")
     return x.sum(1) / x.shape[1], PoolCache(x.shape, pool)
 
 
@@ -27,8 +30,8 @@ def pool_backward(dy: Array, cache: PoolCache) -> Array:
     """Given dy (B, D) and the cache, return dx (B, T, D); for "mean" a view of one row per image, not to be written to.
 
     Derivation.
-      (1) "cls": only token 0 was read, so it gets dy and the others nothing.
-      (2) "mean": every token entered with weight 1/T, so every token gets dy/T.
+      (1) "cls": only token 0 was read, so it receives dy and the others zero.
+      (2) "mean": every token entered with weight 1/T, so every token receives dy/T.
     Facts    sum over tokens of dx = dy in both cases.
     """
     xp = array_module(dy)

@@ -14,15 +14,15 @@ def row_sums(x: Array) -> Array:
     return xp.einsum("...i->...", x)[..., None]  # (...) -> (..., 1)
 
 
-def column_sums(x: Array) -> Array:
-    """Sum over every axis but the last: what a bias gradient is, one sum over all tokens.
+def column_sums(x: Array, out: Array | None = None) -> Array:
+    """Sum over every axis but the last, written into `out` if it is given: a bias gradient, one sum over all tokens.
 
     Shapes   x (..., D)  ->  (D,)
     Formula  y = 1ᵀ @ x
     """
     xp = array_module(x)
     rows = x.reshape(-1, x.shape[-1])  # (..., D) -> (M, D)
-    return xp.ones(rows.shape[0], x.dtype) @ rows  # (M, D) -> (D,)
+    return xp.matmul(xp.ones(rows.shape[0], x.dtype), rows, out=out)  # (M, D) -> (D,)
 
 
 def row_dots(x: Array, y: Array) -> Array:

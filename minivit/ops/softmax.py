@@ -1,11 +1,11 @@
 """Softmax: turn a row of scores into positive weights that sum to one; the largest score gets the largest weight.
-Attention uses it to decide how much each token listens to every other.
+Attention uses it to weigh the tokens' values.
 Bridle 1990 (doi:10.1007/978-3-642-76153-9_28); the scores' maximum is subtracted only where it is needed."""
 
 from typing import NamedTuple
 
-from ..backend import Array, array_module, errstate, reads_freely
-from .sums import row_dots, row_sums
+from ..backend import Array, array_module, errstate, is_host_float
+from .reductions import row_dots, row_sums
 
 SAFE = 2.0**60  # row sums within [1/SAFE, SAFE] can have neither overflowed nor lost a digit to underflow
 
@@ -14,31 +14,42 @@ class SoftmaxCache(NamedTuple):
     y: Array  # (..., K)
 
 
-def softmax_forward(x: Array, subtract_max: bool | None = None) -> tuple[Array, SoftmaxCache]:
+def softmax_forward(x: Array) -> tuple[Array, SoftmaxCache]:
     """Softmax over the last axis.
 
     Shapes   x (..., K)  ->  y (..., K)
     Formula  y_i = exp(x_i - m) / sum_j exp(x_j - m), for any m: the constant cancels.
     Cache    y alone: the gradient of softmax can be written in its output.
 
-    The usual m is the row's maximum, which cannot overflow, but finding it costs more than the exponentials do.
-    So m = 0 is tried first, and kept if every row sum lies well inside the range of the numbers (NaN does not);
-    otherwise, and wherever reading the sums would cost a wait (GPU) or has no order (complex), m is the maximum.
-    subtract_max=True chooses the maximum, False tries m = 0 wherever x lives; both give the same weights to rounding.
+    The usual m is the row's maximum, which cannot overflow, but finding it costs more than the exponentials do. So
+    m = 0 is tried first, where its result can be checked: not on a GPU, which would have to wait, and not for complex
+    numbers, which have no order. Both give the same weights to rounding. One row that needs its maximum sends all rows
+    of the array that way, so the last bits of a row can depend on the others.
     """
+    y = _without_maximum(x) if is_host_float(x) else None
+    if y is None:
+        y = _with_maximum(x)
+    return y, SoftmaxCache(y)
+
+
+def _without_maximum(x: Array) -> Array | None:
+    """m = 0; None unless every row sum lies well inside the range of the dtype (NaN does not)."""
     xp = array_module(x)
-    if subtract_max is None:
-        subtract_max = not reads_freely(x)
-    if not subtract_max:
-        with errstate(over="ignore"):
-            y = xp.exp(x)
-            sums = row_sums(y)  # (..., 1)
-        if sums.size == 0 or (sums.min() >= 1 / SAFE and sums.max() <= SAFE):
-            y /= sums
-            return y, SoftmaxCache(y)
+    with errstate(over="ignore"):
+        y = xp.exp(x)
+        sums = row_sums(y)  # (..., 1)
+    if sums.size and not (sums.min() >= 1 / SAFE and sums.max() <= SAFE):
+        return None
+    y /= sums
+    return y
+
+
+def _with_maximum(x: Array) -> Array:
+    """m is the row's maximum."""
+    xp = array_module(x)
     y = xp.exp(x - x.real.max(-1, keepdims=True))  # x.real is x itself, but for the complex-step check
     y /= row_sums(y)
-    return y, SoftmaxCache(y)
+    return y
 
 
 def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:

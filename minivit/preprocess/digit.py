@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .idx import DataError
+from ..data.idx import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .train import Report, StepResult, Trainer
+from ..train.trainer import Report, StepResult, Trainer
 
 
 class Display:

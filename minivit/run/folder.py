@@ -15,12 +15,11 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from .checkpoint import CheckpointError, read_json
-from .data import full_name
-from .files import write_atomically
-from .machine import lock
+from ..errors import CheckpointError, MinivitError
+from ..data import full_name
+from ..atomic import read_json, write_atomically
 
 STATE = "state.safetensors"
 PICTURES = ("curves.png", "confusion.png")
@@ -62,7 +61,7 @@ def holding(folder: Path) -> Iterator[None]:
     OSError that says how to go on.
     """
     with open(folder / "config.json") as file:
-        if not lock(file):
+        if not _lock(file):
             raise CheckpointError(f"{folder}: another process is training in it; let it end, or choose another --out")
         try:
             yield
@@ -128,3 +127,17 @@ def _first_free(name: str) -> Path:
             folder.mkdir(parents=True)  # whoever makes it has it
             return folder
     raise AssertionError
+
+
+def _lock(file: IO) -> bool:
+    """Lock an open file until it is closed or the process ends, however it ends; False if someone else has locked it.
+    Where files have no such locks (Windows, some network drives) nothing is locked, and it is True."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        pass
+    return True

@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy
+import numpy as np
 
-from .files import write_atomically
+from ..atomic import write_atomically
 from .folder import read_metrics, read_result
 
 
@@ -20,7 +20,7 @@ def save_pictures(folder: Path) -> bool:
     result = read_result(folder)
     if result and "test_confusion" in result:
         rows = [row.split() for row in result["test_confusion"]]
-        save_confusion(numpy.array(rows, int), folder / "confusion.png")
+        save_confusion(np.array(rows, int), folder / "confusion.png")
     return True
 
 
@@ -49,7 +49,7 @@ def save_curves(folder: Path) -> None:
     _save(figure, folder / "curves.png")
 
 
-def save_confusion(confusion: numpy.ndarray, path: Path) -> None:
+def save_confusion(confusion: np.ndarray, path: Path) -> None:
     """Draw a confusion matrix (K, K), a row for each true class, a column for each predicted one, into a picture file
     of the format that its name ends with.
 
@@ -60,11 +60,11 @@ def save_confusion(confusion: numpy.ndarray, path: Path) -> None:
     side = min(12.0, 1.5 + 0.45 * K)
     figure = _figure(side + 0.8, side)
     axes = figure.subplots()
-    mistakes = confusion * (1 - numpy.eye(K, dtype=int))
+    mistakes = confusion * (1 - np.eye(K, dtype=int))
     image = axes.imshow(mistakes, "Oranges", vmin=0, vmax=max(1, mistakes.max()))
     figure.colorbar(image, label="mistakes", shrink=0.8).ax.yaxis.get_major_locator().set_params(integer=True)
     if K <= 20:  # more would not be legible
-        for (row, column), count in numpy.ndenumerate(confusion):
+        for (row, column), count in np.ndenumerate(confusion):
             dark = 2 * mistakes[row, column] > mistakes.max()
             colour = "grey" if row == column else "white" if dark else "black"
             if count:

@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 
-from . import __version__
-from .backend import device_module
-from .checkpoint import CheckpointError, write_json
-from .config import TrainConfig, ViTConfig
-from .data import DataError, Dataset, Split, full_name, load, split_validation
-from .data.mnist import find_mnist
-from .diagnose import first_not_finite
-from .evaluate import evaluate
+from .. import __version__
+from ..backend import device_module
+from ..checkpoint import CheckpointError, write_json
+from ..config import TrainConfig, ViTConfig
+from ..data import DataError, Dataset, Split, full_name, load, split_validation
+from ..data.mnist import find_mnist
+from ..train.nonfinite import first_not_finite
+from ..train.evaluate import evaluate
 from .folder import STATE, Interrupted, add_metrics, go_on, holding, new_folder, read_result, read_settings, tidy
-from .inputs import config_for
-from .progress import Display, stop_on_signals
+from ..preprocess.arrays import config_for
+from .display import Display, stop_on_signals
 from .state import load_state, save_state
-from .train import NotFinite, Trainer, TrainingError, fit, steps_per_epoch
-from .vit import ViT
+from ..train.trainer import NotFinite, Trainer, TrainingError, fit, steps_per_epoch
+from ..vit import ViT
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
@@ -211,6 +211,6 @@ def _explained(trainer: Trainer, folder: Path) -> Iterator[None]:
 
 
 def _fingerprint(split: Split) -> str:
-    digest = hashlib.sha256(numpy.ascontiguousarray(split.images))
-    digest.update(numpy.ascontiguousarray(split.labels))
+    digest = hashlib.sha256(np.ascontiguousarray(split.images))
+    digest.update(np.ascontiguousarray(split.labels))
     return digest.hexdigest()

@@ -7,11 +7,11 @@ reports so far are enough to go on to the same bytes.
 from pathlib import Path
 from typing import Any
 
-import numpy
+import numpy as np
 
-from .backend import Array, to_device, to_host
-from .checkpoint import CheckpointError, read_tensors, write_tensors
-from .train import Progress, Trainer, TrainingError
+from ..backend import Array, to_device, to_host
+from ..checkpoint import CheckpointError, read_tensors, write_tensors
+from ..train.trainer import Progress, Trainer, TrainingError
 
 
 def save_state(
@@ -21,7 +21,7 @@ def save_state(
     Raises TrainingError, and keeps what was saved before, if the state is not finite: a GPU is asked only here."""
     vectors = {name: to_host(vector) for name, vector in _vectors(trainer).items()}
     for name, vector in vectors.items():
-        if not numpy.isfinite(vector).all():
+        if not np.isfinite(vector).all():
             raise TrainingError(
                 f"{name} is not finite after step {trainer.state.step}; what was saved before is kept: "
                 "start again with a lower --learning-rate"

@@ -2,16 +2,16 @@
 
 from typing import NamedTuple
 
-import numpy
+import numpy as np
 
-from .backend import Array, to_host
-from .data import Split, random_affine
-from .inputs import normalise
-from .ops.loss import cross_entropy_forward
-from .ops.softmax import softmax_forward
-from .parallel import Workers, predict_logits
-from .randomness import VIEWS, generator
-from .vit import ViT
+from ..backend import Array, to_host
+from ..data import Split, random_affine
+from ..preprocess.arrays import normalise
+from ..ops.loss import cross_entropy_forward
+from ..ops.softmax import softmax_forward
+from ..parallel import Workers, predict_logits
+from ..rng import VIEWS, generator
+from ..vit import ViT
 
 VIEW_STRENGTH = 0.8  # of the random moves; chosen on validation images
 AT_ONCE = 1000  # images that are moved together
@@ -21,7 +21,7 @@ class Evaluation(NamedTuple):
     loss: float  # mean cross-entropy, without smoothing
     correct: int
     total: int
-    confusion: numpy.ndarray  # (K, K): how many images of the row's class were taken for the column's
+    confusion: np.ndarray  # (K, K): how many images of the row's class were taken for the column's
 
     @property
     def accuracy(self) -> float:
@@ -29,13 +29,13 @@ class Evaluation(NamedTuple):
         return self.correct / self.total
 
 
-def probabilities(model: ViT, images: numpy.ndarray, workers: Workers, views: int = 0) -> numpy.ndarray:
+def probabilities(model: ViT, images: np.ndarray, workers: Workers, views: int = 0) -> np.ndarray:
     """Class probabilities (n, K) of uint8 images (n, C, Sh, Sw), in float64 on the host, dropouts off: the mean of
     those of each image as it is and of `views` copies of it, each turned, scaled, slanted and shifted a little at
     random, always in the same way. A digit that is misread only as it happens to stand is read right by most copies.
     Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops."""
 
-    def of(inputs: numpy.ndarray) -> Array:
+    def of(inputs: np.ndarray) -> Array:
         logits = to_host(predict_logits(model.params, inputs, model.config, workers))
         return softmax_forward(logits.astype("float64"))[0]
 
@@ -51,11 +51,11 @@ def probabilities(model: ViT, images: numpy.ndarray, workers: Workers, views: in
 def evaluate(model: ViT, split: Split, workers: Workers, views: int = 0) -> Evaluation:
     """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`."""
     K = model.config.classes
-    smallest = numpy.finfo("float64").tiny
-    scores = numpy.log(numpy.maximum(probabilities(model, split.images, workers, views), smallest))  # logits + constant
+    smallest = np.finfo("float64").tiny
+    scores = np.log(np.maximum(probabilities(model, split.images, workers, views), smallest))  # logits + constant
     loss, _ = cross_entropy_forward(scores, split.labels)
     pairs = split.labels * K + scores.argmax(-1)  # a number for each (true, predicted)
-    confusion = numpy.bincount(pairs, minlength=K * K).reshape(K, K)
+    confusion = np.bincount(pairs, minlength=K * K).reshape(K, K)
     return Evaluation(float(loss), int(confusion.trace()), len(split.labels), confusion)
 
 

@@ -4,21 +4,21 @@ import sys
 from types import FrameType
 from typing import Any
 
-import numpy
+import numpy as np
 
-from .backend import array_module
-from .config import TrainConfig
-from .data import load
-from .inputs import config_for
-from .parallel import Workers
-from .randomness import SHUFFLE, generator
-from .train import Trainer, TrainingError
-from .vit import ViT
+from ..backend import array_module
+from ..config import TrainConfig
+from ..data import load
+from ..preprocess.arrays import config_for
+from ..parallel import Workers
+from ..rng import SHUFFLE, generator
+from .trainer import Trainer, TrainingError
+from ..vit import ViT
 
 OVERFIT_IMAGES, OVERFIT_LOSS, OVERFIT_STEPS = 64, 1e-3, 600
 
 
-def first_not_finite(trainer: Trainer, images: numpy.ndarray, labels: numpy.ndarray) -> str:
+def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -> str:
     """Repeat the step that went wrong, on the same batch (B, C, Sh, Sw), with every operation watched; one line that
     names the operation, the composite it is part of, the block and the pass. Nothing in the trainer changes.
 
@@ -37,7 +37,7 @@ def first_not_finite(trainer: Trainer, images: numpy.ndarray, labels: numpy.ndar
     before = sys.getprofile()
     sys.setprofile(watch)
     try:
-        with numpy.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             trainer.gradients(images, labels, Workers(1))  # in this thread, which is watched
     finally:
         sys.setprofile(before)

@@ -12,13 +12,13 @@ import typing
 import numpy as np
 import pytest
 
-import minivit.commands
+import minivit.cli.commands
 from minivit import __version__
-from minivit.cli import main
+from minivit.cli.parser import main
 from minivit.config import TrainConfig, ViTConfig
 from minivit.data.idx import write_idx
-from minivit.evaluate import probabilities
-from minivit.recipes import RECIPES
+from minivit.train.evaluate import probabilities
+from minivit.train.recipes import RECIPES
 from tests.tools import tiny
 
 COMMANDS = ("train", "eval", "predict", "info", "gradcheck", "explain", "walk", "attend", "data")
@@ -108,14 +108,14 @@ def test_every_setting_is_a_flag(config, capsys):
     words = re.split(r"[\s,]+", capsys.readouterr().out)
     for field in dataclasses.fields(config):
         flag = "--" + field.name.replace("_", "-")
-        assert (flag in words) == (field.name not in minivit.commands.FROM_DATA), field.name
+        assert (flag in words) == (field.name not in minivit.cli.commands.FROM_DATA), field.name
 
 
 def test_a_flag_sets_its_field_and_no_other(settings_of):
     values = {int: 3, float: 0.25, bool: False}
     for config, place in ((ViTConfig, 2), (TrainConfig, 3)):
         for field in dataclasses.fields(config):
-            if field.name in minivit.commands.FROM_DATA:
+            if field.name in minivit.cli.commands.FROM_DATA:
                 continue
             hint = typing.get_type_hints(config)[field.name]
             kind = next((one for one in typing.get_args(hint) if one in values), hint)
@@ -278,7 +278,7 @@ def test_the_sanity_check(data, tmp_path, monkeypatch, capsys, refused):
     assert main(arguments) == 0
     assert "60 images learned by heart in" in capsys.readouterr().out.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr("minivit.diagnose.OVERFIT_STEPS", 2)
+    monkeypatch.setattr("minivit.train.nonfinite.OVERFIT_STEPS", 2)
     assert "Look at: the learning rate" in refused(*arguments, status=1)
 
 
@@ -314,8 +314,8 @@ def test_views_are_those_of_the_run_or_those_asked_for(trained, tmp_path, monkey
         asked.append(views)
         return probabilities(model, images, workers, views)
 
-    monkeypatch.setattr("minivit.evaluate.probabilities", counting)
-    monkeypatch.setattr("minivit.commands.probabilities", counting)
+    monkeypatch.setattr("minivit.train.evaluate.probabilities", counting)
+    monkeypatch.setattr("minivit.cli.commands.probabilities", counting)
     printed = []
     for flags in ([], ["--views", "0"], ["--views", "5"]):
         assert main(["eval", str(folder), *flags]) == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import minivit.gradcheck.model as checked
+import minivit.gradcheck.check_model as checked
 from minivit import ViT, ViTConfig
 from minivit.gradcheck import SWITCHES, check_model
 

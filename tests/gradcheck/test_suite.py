@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-import minivit.gradcheck.command as command
+import minivit.gradcheck.suite as command
 from minivit.gradcheck import CASES, SWITCHES, plot_curve, run
-from minivit.gradcheck.command import choose
+from minivit.gradcheck.suite import choose
 from minivit.gradcheck.curve import measure_curve
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minivit import ops
-from minivit.explain import explain, reading_order
+from minivit.learn.explain import explain, reading_order
 
 FOLDER = Path(inspect.getfile(ops)).parent
 MODULES = [name for name in reading_order() if name != "optim"]

@@ -13,7 +13,7 @@ from minivit.gradcheck.contract import arrays_in, flatten
 from minivit.masks import draw_masks
 from minivit.model import vit_backward, vit_forward
 from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
-from minivit.randomness import DROPOUT, generator
+from minivit.rng import DROPOUT, generator
 
 SEEDS = (0, 1)
 FLOAT32_BOUND = 5e-6  # of a float32 tensor, relative to its largest entry

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minivit import ViTConfig
-from minivit.inputs import check_batch, check_images, config_for, normalise, pixel_statistics, prepare
+from minivit.preprocess.arrays import check_batch, check_images, config_for, normalise, pixel_statistics, prepare
 
 CONFIG = ViTConfig(
     image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=8, heads=2, pixel_mean=(0.2, 0.4), pixel_std=(0.3, 0.5)

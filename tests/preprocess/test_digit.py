@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivit.data import DataError, load
-from minivit.data.picture import label_strokes, read_picture
+from minivit.preprocess.digit import label_strokes, read_picture
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
-from minivit.progress import Display, on_signals, stop_on_signals
-from minivit.train import Report, StepResult, TrainConfig, Trainer
+from minivit.run.display import Display, on_signals, stop_on_signals
+from minivit.train.trainer import Report, StepResult, TrainConfig, Trainer
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -68,7 +68,7 @@ def terminal(monkeypatch):
     def draw(dynamic_ncols, **settings):
         return tqdm(file=screen, ncols=140, **settings)
 
-    monkeypatch.setattr("minivit.progress.tqdm", draw)
+    monkeypatch.setattr("minivit.run.display.tqdm", draw)
     monkeypatch.setattr(tqdm, "monitor_interval", 0)  # no thread that outlives the test
     return screen
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from minivit.checkpoint import CheckpointError
-from minivit.folder import RESULT
-from minivit.viz import save_confusion, save_curves, save_pictures
+from minivit.run.folder import RESULT
+from minivit.run.pictures import save_confusion, save_curves, save_pictures
 
 LINE = {"step": 3, "loss": 0.7, "accuracy": 0.8, "valid_loss": 0.6, "valid_accuracy": 0.9}
 

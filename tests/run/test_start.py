@@ -11,15 +11,15 @@ import sys
 import numpy as np
 import pytest
 
-import minivit.run
+import minivit.run.start
 from minivit.checkpoint import CheckpointError, read_tensors, write_tensors
 from minivit.config import TrainConfig
 from minivit.data import DataError, load, split_validation
-from minivit.folder import Interrupted, holding, read_metrics
-from minivit.inputs import pixel_statistics
-from minivit.progress import Display
-from minivit.run import load_run, overlap, result_line, resume_run, start_run
-from minivit.train import TrainingError
+from minivit.run.folder import Interrupted, holding, read_metrics
+from minivit.preprocess.arrays import pixel_statistics
+from minivit.run.display import Display
+from minivit.run.start import load_run, overlap, result_line, resume_run, start_run
+from minivit.train.trainer import TrainingError
 from tests.tools import kill_many, tiny
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows neither these signals nor these locks")
@@ -122,7 +122,7 @@ def test_the_settings_appear_first_and_the_result_last(data, tmp_path, monkeypat
 
 def test_the_test_images_are_looked_at_once(data, tmp_path, monkeypatch):
     seen = []
-    for module in (minivit.run, minivit.train):
+    for module in (minivit.run, minivit.train.trainer):
 
         def count(*arguments, measure=module.evaluate):
             seen.append(len(arguments[1].labels))
@@ -511,14 +511,14 @@ def test_a_loss_that_is_not_finite_is_located_and_the_state_kept(stopped, whole)
 def test_a_state_that_is_not_finite_is_not_saved(data, tmp_path, at_step, monkeypatch):
     """On a GPU the loss is looked at only now and then, and the weights may be lost before that."""
     stop_after(at_step, data, tmp_path / "run", 5)
-    good, update = (tmp_path / "run" / "state.safetensors").read_bytes(), minivit.train.Trainer.update
+    good, update = (tmp_path / "run" / "state.safetensors").read_bytes(), minivit.train.trainer.Trainer.update
 
     def spoil(self, images, labels):
         result = update(self, images, labels)
         self.model.params.flat[7] = np.inf
         return result
 
-    monkeypatch.setattr(minivit.train.Trainer, "update", spoil)
+    monkeypatch.setattr(minivit.train.trainer.Trainer, "update", spoil)
     with pytest.raises(TrainingError, match="params is not finite after step 6; what was saved before is kept"):
         resume_run(str(tmp_path / "run"))
     assert (tmp_path / "run" / "state.safetensors").read_bytes() == good

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig
-from minivit.train import TrainConfig, Trainer
+from minivit.train.trainer import TrainConfig, Trainer
 
 pytestmark = pytest.mark.standin
 

@@ -8,9 +8,9 @@ import pytest
 from minivit import insight
 from minivit.config import TrainConfig
 from minivit.data import Split
-from minivit.run import load_run, start_run
-from minivit.state import load_state, save_state
-from minivit.train import Progress, Trainer, fit
+from minivit.run.start import load_run, start_run
+from minivit.run.state import load_state, save_state
+from minivit.train.trainer import Progress, Trainer, fit
 from tests.tools.second_backend import DROPPING, ViT, assert_agrees, batch
 
 pytestmark = [pytest.mark.standin, pytest.mark.usefixtures("fakecupy")]

@@ -96,7 +96,7 @@ def checker_notices(module: str, source: str) -> bool:
     try:
         with changed_package(module, source), contextlib.redirect_stderr(io.StringIO()):
             from minivit.gradcheck import CASES
-            from minivit.gradcheck.switches import SWITCHES
+            from minivit.gradcheck.model_cases import SWITCHES
 
             rows = ["optim"] if name == "optim" else [row for row in (CASES | SWITCHES) if row.startswith(prefixes)]
             return any(complaints(row, method) for row in rows for method in ("complex", "differences"))

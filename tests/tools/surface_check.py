@@ -15,7 +15,7 @@ import re
 import sys
 
 import cupy
-import numpy
+import numpy as np
 
 UFUNC_KEYWORDS = {"out", "dtype", "casting"}
 KEYWORDS = {  # functions that take **kwargs, so that their signature says nothing
@@ -71,7 +71,7 @@ def problem_of_call(path, function, positional, keywords):
 def problem_of_method(call):
     """What is wrong with `something.method(...)`, if NumPy's arrays have that method; None if nothing is."""
     name = call.func.attr
-    if not hasattr(numpy.ndarray, name) or any(hasattr(kind, name) for kind in (dict, list, str)):
+    if not hasattr(np.ndarray, name) or any(hasattr(kind, name) for kind in (dict, list, str)):
         return None
     if not hasattr(cupy.ndarray, name):
         return f".{name}() is not a method of cupy.ndarray"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from minivit.data import Split, random_affine
-from minivit.evaluate import VIEW_STRENGTH, Evaluation, class_table, confusion_table, evaluate, probabilities
-from minivit.inputs import normalise
+from minivit.train.evaluate import VIEW_STRENGTH, Evaluation, class_table, confusion_table, evaluate, probabilities
+from minivit.preprocess.arrays import normalise
 from minivit.parallel import Workers
-from minivit.randomness import VIEWS, generator
+from minivit.rng import VIEWS, generator
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -45,7 +45,7 @@ def test_dropouts_are_off():
 
 def test_views_are_averaged(monkeypatch):
     """The mean of the probabilities of the images and of their moved copies, the same at every call."""
-    monkeypatch.setattr("minivit.evaluate.AT_ONCE", 8)
+    monkeypatch.setattr("minivit.train.evaluate.AT_ONCE", 8)
     one, (images, labels) = model(), tiny.images(20)
     found = probabilities(one, images, Workers(2), views=2)
     expected = one.predict(images).astype("float64")

@@ -9,9 +9,9 @@ import minivit.model
 import minivit.ops
 from minivit.config import TrainConfig
 from minivit.data import DataError
-from minivit.diagnose import first_not_finite, overfit
-from minivit.inputs import prepare
-from minivit.train import Trainer, TrainingError
+from minivit.train.nonfinite import first_not_finite, overfit
+from minivit.preprocess.arrays import prepare
+from minivit.train.trainer import Trainer, TrainingError
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -97,7 +97,7 @@ def test_a_sound_model_learns_a_batch_by_heart(tmp_path, capsys):
 
 
 def test_labels_that_contradict_each_other_cannot_be_learned(tmp_path, monkeypatch):
-    monkeypatch.setattr("minivit.diagnose.OVERFIT_STEPS", 40)
+    monkeypatch.setattr("minivit.train.nonfinite.OVERFIT_STEPS", 40)
     data = tiny.write_data(tmp_path)
     images = np.zeros((60, 8, 8), "uint8")
     minivit.data.idx.write_idx(tmp_path / "train-images-idx3-ubyte", images)

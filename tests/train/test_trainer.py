@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 
-import minivit.train
+import minivit.train.trainer
 from minivit.data import Split
-from minivit.evaluate import evaluate
-from minivit.inputs import normalise
+from minivit.train.evaluate import evaluate
+from minivit.preprocess.arrays import normalise
 from minivit.ops import cross_entropy_forward
 from minivit.parallel import Workers
-from minivit.train import NotFinite, Progress, TrainConfig, Trainer, TrainingError, fit, steps_per_epoch
+from minivit.train.trainer import NotFinite, Progress, TrainConfig, Trainer, TrainingError, fit, steps_per_epoch
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -41,7 +41,7 @@ class Recording(Trainer):
         self.batches.append((images.copy(), labels.copy()))
         self.state.step += 1
         zero = np.zeros((), "float32")
-        return minivit.train.StepResult(zero, zero, zero)
+        return minivit.train.trainer.StepResult(zero, zero, zero)
 
 
 # One step
@@ -166,7 +166,7 @@ def test_the_learning_rate_rises_and_stays_without_an_end():
         one.state.step = step
         rates.append(one.learning_rate)
     assert rates[:3] == pytest.approx([0.005, 0.01, 0.015])
-    assert set(rates[minivit.train.WARMUP_STEPS :]) == {0.5}
+    assert set(rates[minivit.train.trainer.WARMUP_STEPS :]) == {0.5}
 
 
 def test_the_learning_rate_rises_and_falls_towards_an_end():

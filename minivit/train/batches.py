@@ -1,0 +1,60 @@
+"""The batches of a training, each a function of its step's number, made in a thread while the step before computes."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+import numpy as np
+
+from ..data import Split
+from ..preprocess import normalise
+from ..rng import AUGMENTATION, SHUFFLE, generator
+from .augment import random_affine
+from .trainer import Trainer
+
+Batch = tuple[np.ndarray, np.ndarray]  # normalised images (B, C, Sh, Sw) in the model's dtype, and their labels
+
+
+def steps_per_epoch(batch_size: int, images: int) -> int:
+    """Whole batches in so many training images."""
+    return images // min(batch_size, images)
+
+
+class Prefetcher:
+    """`batches[step]` is the batch of a step: shuffled anew in every epoch, augmented, normalised. Batch `step + 1` is
+    made in a thread meanwhile, up to the last of `steps`. A last part of a batch is left out of an epoch."""
+
+    def __init__(self, trainer: Trainer, train: Split, epochs: int) -> None:
+        self.trainer, self.train = trainer, train
+        self.size = min(trainer.config.batch_size, len(train.labels))
+        self.epoch_steps = steps_per_epoch(self.size, len(train.labels))
+        self.steps = epochs * self.epoch_steps
+        self._order = -1, np.empty(0, int)  # an epoch, and the permutation of its images
+        self._next: tuple[int, Future[Batch]] | None = None
+        self._executor = ThreadPoolExecutor(1, "minivit-batches")
+
+    def __enter__(self) -> "Prefetcher":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+    def __getitem__(self, step: int) -> Batch:
+        if self._next is not None and self._next[0] == step:
+            batch = self._next[1].result()
+        else:
+            batch = self._executor.submit(self._make, step).result()
+        if step + 1 < self.steps:
+            self._next = step + 1, self._executor.submit(self._make, step + 1)
+        return batch
+
+    def _make(self, step: int) -> Batch:
+        """Runs in the executor's one thread only."""
+        config, model = self.trainer.config, self.trainer.model
+        epoch, place = divmod(step, self.epoch_steps)
+        if self._order[0] != epoch:
+            self._order = epoch, generator(config.seed, SHUFFLE, epoch).permutation(len(self.train.labels))
+        rows = self._order[1][place * self.size : (place + 1) * self.size]
+        pixels = self.train.images[rows]
+        if config.augment:
+            pixels = random_affine(pixels, generator(config.seed, AUGMENTATION, step), config.augment)
+        return normalise(pixels, model.config, model.dtype, in_place=True), self.train.labels[rows]
