@@ -53,6 +53,7 @@ def minivit_step(job: Job, model: Any, keep_memory: bool) -> Run:
 def minivit_forward(job: Job, model: Any, keep_memory: bool) -> Run:
     """Logits as `predict` computes them: in shards whose caches are dropped."""
     from minivit.machine import keep_freed_memory
+
     from minivit.parallel import Workers, predict_logits
 
     if keep_memory:

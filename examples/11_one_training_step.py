@@ -7,9 +7,9 @@ gradients from bottom to top; then AdamW moves every parameter a little (minivit
 import numpy as np
 from common import BLUE, GREEN, ORANGE, new_figure, save
 
+from minivit.learn import backward, forward, take
 from minivit.optim import AdamWState, adamw_step, clip_by_norm
 from minivit.params import Params
-from minivit.learn import backward, forward, take
 
 it = take(0)  # a test digit
 made = ["images", *(step.name for step in it.steps)]

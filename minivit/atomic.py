@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None  # the private name means nothing to the user
     finally:
         private.unlink(missing_ok=True)
+
+
+def check_format(content: Mapping[str, Any], newest: int, path: str | Path) -> None:
+    """Raise CheckpointError if a file's content is of a later format than this version reads."""
+    found = content.get("format", 0)
+    if not isinstance(found, int) or not 0 <= found <= newest:
+        raise CheckpointError(
+            f"{path}: has format {found!r}, this version of minivit reads formats 0 to {newest}: update minivit"
+        )
 
 
 def write_json(path: str | Path, values: Any) -> None:

@@ -13,13 +13,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from .atomic import write_atomically
+from .atomic import check_format, write_atomically
 from .config import ViTConfig
 from .errors import CheckpointError
 from .model import parameter_shapes
 from .params import Params
+from .preprocess import Preprocessing
 
-KEY = "minivit"  # the one metadata entry; several would come out in another order in every process
+FORMAT = 1  # of a model's content; a file without a number is of format 0, and is read
+KEY = "minivit"  # a single metadata entry: safetensors writes several in random order
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, np.ndarray], content: dict[str, Any]) -> None:
@@ -48,20 +50,29 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any
     return arrays, content
 
 
-def save_model(path: str | Path, params: Params, config: ViTConfig) -> None:
-    """Write parameters and config to a safetensors file, atomically. The same model gives the same bytes."""
-    write_tensors(path, params.to("cpu"), {"config": config.to_dict()})
+def save_model(path: str | Path, params: Params, config: ViTConfig, preprocessing: Preprocessing | None = None) -> None:
+    """Write parameters, config and preprocessing to a safetensors file, atomically. The same model gives the same
+    bytes."""
+    made = None if preprocessing is None else preprocessing.to_dict()
+    content = {"format": FORMAT, "config": config.to_dict(), "preprocessing": made}
+    write_tensors(path, params.to("cpu"), content)
 
 
-def load_model(path: str | Path) -> tuple[Params, ViTConfig]:
-    """Read what `save_model` wrote: the parameters, on the host and in the dtype they were saved in, and the config.
+def load_model(path: str | Path) -> tuple[Params, ViTConfig, Preprocessing | None]:
+    """Read what `save_model` wrote: the parameters, on the host and in the dtype they were saved in, the config and the
+    preprocessing. A file of format 0 has none: it gets the default one of its config.
 
     Raises CheckpointError, in one line, for a file that is missing, damaged, not minivit's, or whose tensors are
     not those of its config.
     """
     tensors, content = read_tensors(path)
+    check_format(content, FORMAT, path)
     try:
         config = ViTConfig.from_dict(content["config"])
+        made = content.get("preprocessing")
+        preprocessing = None if made is None else Preprocessing.from_dict(made)
+        if content.get("format", 0) == 0:
+            preprocessing = Preprocessing.default(config)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: holds no model ({type(error).__name__}: {error})") from None
     shapes = parameter_shapes(config)
@@ -71,7 +82,7 @@ def load_model(path: str | Path) -> tuple[Params, ViTConfig]:
     params = Params.zeros(shapes, tensors["norm.weight"].dtype)
     for name, value in tensors.items():
         params[name] = value
-    return params, config
+    return params, config, preprocessing
 
 
 def _sealed(arrays: Mapping[str, np.ndarray], content: dict[str, Any]) -> str:

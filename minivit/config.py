@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +17,9 @@ def option(
 ) -> Any:
     """A dataclass field with what its command-line flag says. from_data: the data decide it, so it has no flag;
     machine: it belongs to the machine that computes and changes no result."""
-    return field(default=default, metadata={"help": help, "choices": choices, "from_data": from_data, "machine": machine})
+    return field(
+        default=default, metadata={"help": help, "choices": choices, "from_data": from_data, "machine": machine}
+    )
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,13 @@ class ViTConfig:
     head_hidden: int | None = option(None, "hidden width of an MLP head (default: a linear head)")
     dropout: float = option(0.0, "dropout on the embeddings and on the residual branches")
     attention_dropout: float = option(0.0, "dropout on the attention weights")
-    drop_path: float = option(0.0, "stochastic depth: probability of skipping the last block's branches, linearly less in earlier blocks")
+    drop_path: float = option(
+        0.0, "stochastic depth: probability of skipping the last block's branches, linearly less in earlier blocks"
+    )
     pixel_mean: tuple[float, ...] | None = option(None, "mean of each channel, of pixels in [0, 1]", from_data=True)
-    pixel_std: tuple[float, ...] | None = option(None, "standard deviation of each channel, of pixels in [0, 1]", from_data=True)
+    pixel_std: tuple[float, ...] | None = option(
+        None, "standard deviation of each channel, of pixels in [0, 1]", from_data=True
+    )
 
     def __post_init__(self) -> None:
         size = self.image_size if isinstance(self.image_size, (tuple, list)) else (self.image_size,)

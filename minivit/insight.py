@@ -1,10 +1,11 @@
-"""Looking into a model: which patches it listens to, and on which pixels its answer hangs.
+"""Looking into a model: which patches it attends to, and which pixels its prediction depends on.
 
 Attention maps show each head by itself. Rollout follows all of them through all blocks, skip connections included
 (Abnar, Zuidema 2020, arXiv:2005.00928, section 3.2). The pixel gradient needs no method of its own: the backward pass
 ends at the image (Simonyan et al. 2014, arXiv:1312.6034, section 3).
 """
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,33 @@ import numpy as np
 
 from .backend import Array, to_device, to_host
 from .config import ViTConfig
-from .preprocess.arrays import check_images, prepare
-from .model import vit_backward, vit_forward
+from .errors import ConfigError
+from .model import block_params, embed_forward, vit_backward, vit_forward
+from .ops.block import block_forward
+from .plotting import draw_shares, draw_signed, new_figure, save_figure
+from .preprocess import check_images, to_inputs
 from .vit import ViT
 
 
 def attention_maps(model: ViT, images: Any) -> np.ndarray:
-    """The attention weights of every block and head: entry [l, b, h, t, s] is the part of what token t takes in that
-    comes from token s.
+    """The attention weights of every block and head: entry [l, b, h, t, s] is the weight of token s in the average that
+    token t receives.
 
     Shapes   images (B, C, Sh, Sw), uint8 or normalised floats  ->  (L, B, H, T, T), every row sums to 1
     Token 0 is the class token if the model has one. Raises ValueError or TypeError for images that do not fit.
     """
-    _, _, attention = vit_forward(model.params, _inputs(model, images), model.config, return_attention=True)
-    return to_host(attention)
+    return np.stack([to_host(attention) for attention in attention_by_block(model, images)])
+
+
+def attention_by_block(model: ViT, images: Any) -> Iterator[Array]:
+    """The attention weights (B, H, T, T) of one block after the other, on the model's device, so that no more than one
+    block's cache is in memory at a time. Arguments and errors as in `attention_maps`."""
+    config = model.config
+    x, _ = embed_forward(model.params, _inputs(model, images), config)  # (B, C, Sh, Sw) -> (B, T, D)
+    for i in range(config.depth):
+        norm1, attn, norm2, mlp = block_params(model.params, i)
+        x, cache = block_forward(x, norm1, attn, norm2, mlp, config.heads, config.norm_eps, config.gelu)
+        yield cache.attn.dot.softmax.y
 
 
 def attention_rollout(model: ViT, images: Any) -> np.ndarray:
@@ -34,30 +48,32 @@ def attention_rollout(model: ViT, images: Any) -> np.ndarray:
     Shapes   images (B, C, Sh, Sw), uint8 or normalised floats  ->  (B, T, T), every row sums to 1
     Raises ValueError or TypeError for images that do not fit.
     """
-    return rollout(attention_maps(model, images))
+    return rollout(map(to_host, attention_by_block(model, images)))
 
 
-def rollout(attention: np.ndarray) -> np.ndarray:
-    """Follow attention through all blocks: entry [b, t, s] is the part of token t, after the last block, that comes
+def rollout(attention: Iterable[np.ndarray]) -> np.ndarray:
+    """Follow attention through all blocks: entry [b, t, s] is the share of token t, after the last block, that comes
     from token s, before the first.
 
-    Shapes   attention (L, B, H, T, T), rows sum to 1  ->  (B, T, T), rows sum to 1
+    Shapes   attention (L, B, H, T, T), rows sum to 1, or one block after the other  ->  (B, T, T), rows sum to 1
     Formula  R = M_L @ ... @ M_2 @ M_1,  M_l = (mean of the heads' attention in block l + I) / 2
 
-    The identity I is the skip connection: a block makes x + attention(x), so a token keeps itself and adds what it
-    heard, here with equal weights. Without it, a token would be what others said in the last block and nothing else.
+    The identity I is the skip connection: a block makes x + attention(x), so a token keeps itself and adds the
+    attention output, here with equal weights. Without it a token would consist of the last block's attention only.
     Heads are averaged and values and MLPs left out, so rollout is a picture of the flow and not a proof of a cause.
     """
-    T = attention.shape[-1]
-    identity = np.eye(T, dtype=attention.dtype)
-    flow = identity
+    flow = None
     for block in attention:  # from the first block to the last
+        identity = np.eye(block.shape[-1], dtype=block.dtype)
+        flow = identity if flow is None else flow
         flow = (block.mean(1) + identity) / 2 @ flow  # (B, T, T) @ (B, T, T) -> (B, T, T)
+    if flow is None:
+        raise ConfigError("rollout needs the attention of at least one block")
     return flow
 
 
 def on_grid(weights: np.ndarray, config: ViTConfig) -> np.ndarray:
-    """What the head's vector takes from each patch, as a picture of the patch grid.
+    """The share of each patch in the vector that the head reads, as a picture of the patch grid.
 
     Shapes   weights (..., T, T), attention or rollout  ->  (..., Sh/P, Sw/P)
     It is the class token's row without its first entry (what the class token keeps of itself); for a model that
@@ -78,24 +94,28 @@ def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> np.ndarray:
     logits, cache = vit_forward(model.params, _inputs(model, images), model.config)
     classes = to_host(logits).argmax(-1) if classes is None else np.broadcast_to(classes, len(logits))
     if classes.dtype.kind not in "iu" or classes.min() < 0 or classes.max() >= K:
-        raise ValueError(f"classes must be integers in 0..{K - 1}, not {classes.dtype} {sorted(set(classes.tolist()))}")
+        raise ConfigError(
+            f"classes must be integers in 0..{K - 1}, not {classes.dtype} {sorted(set(classes.tolist()))}"
+        )
     dlogits = (classes[:, None] == np.arange(K)).astype(model.dtype)  # (B,) -> (B, K)
+    assert cache is not None
     _, dimages = vit_backward(to_device(dlogits, model.device), cache)
+    assert dimages is not None
     return to_host(dimages)
 
 
 def attend(model: ViT, image: np.ndarray, out: str | Path | None = None) -> str:
-    """What the model makes of one image and where it looked, as text; drawn into the picture file `out` if given.
+    """What the model predicts for one image and where it attends, as text; drawn into the file `out` if given.
 
     image: (C, Sh, Sw), uint8 or normalised floats. Raises ValueError or TypeError for an image that does not fit,
-    ModuleNotFoundError if `out` is given and matplotlib is missing, OSError if `out` cannot be written.
+    MissingPackageError if `out` is given and matplotlib is missing, OSError if `out` cannot be written.
     """
     probabilities = model.predict(image[None])[0]
     flow = attention_rollout(model, image[None])[0]
     shares = 100 * on_grid(flow, model.config)
     best = np.argsort(-probabilities)[:3]
-    lines = [", ".join(f"{k} ({100 * probabilities[k]:.1f} %)" for k in best), ""]
-    lines += ["Attention rollout, in %: how much of what the head reads comes from each patch."]
+    lines = [", ".join(f"{model.config.class_name(int(k))} ({100 * probabilities[k]:.1f} %)" for k in best), ""]
+    lines += ["Attention rollout, in %: the share of each patch in what the head reads."]
     lines += ["".join(f"{share:7.1f}" for share in row) for row in shares]
     if model.config.pool == "cls":
         lines += [f"The class token keeps {100 * flow[0, 0]:.1f} % for itself."]
@@ -106,47 +126,28 @@ def attend(model: ViT, image: np.ndarray, out: str | Path | None = None) -> str:
 
 
 def _inputs(model: ViT, images: Any) -> Array:
-    return to_device(prepare(check_images(images, model.config), model.config, model.dtype), model.device)
+    return to_device(to_inputs(check_images(images, model.config), model.config, model.dtype), model.device)
 
 
 def _draw(model: ViT, image: np.ndarray, answer: int, out: Path) -> None:
     """Above: the image, its rollout and its pixel gradient. Below: the attention of every block, heads averaged."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ModuleNotFoundError("drawing needs matplotlib, which is missing: pip install minivit[viz]") from None
+    figure = new_figure(2.2 * max(3, model.config.depth), 5.0)
     attention = attention_maps(model, image[None])
     blocks = on_grid(attention.mean(2)[:, 0], model.config)  # (L, B, H, T, T) -> (L, Sh/P, Sw/P)
     gradient = pixel_gradient(model, image[None], answer)[0].sum(0)  # (C, Sh, Sw) -> (Sh, Sw)
     picture = image.mean(0)
-    across = max(3, len(blocks))
-    figure: Any = Figure(figsize=(2.2 * across, 5.0), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1.15, 1])
     axes = above.subplots(1, 3)
     axes[0].imshow(picture, "gray")
-    axes[0].set_title(f"answer: {answer}")
+    axes[0].set_title(f"predicted: {model.config.class_name(answer)}")
     draw_shares(axes[1], picture, on_grid(rollout(attention)[0], model.config))
     axes[1].set_title("attention rollout")
     draw_signed(axes[2], gradient)
-    axes[2].set_title(f"gradient of logit {answer}")
+    axes[2].set_title(f"gradient of logit {model.config.class_name(answer)}")
     row = below.subplots(1, len(blocks), squeeze=False)[0]
     for number, (ax, shares) in enumerate(zip(row, blocks), 1):
         draw_shares(ax, picture, shares)
         ax.set_title(f"attention, block {number}")
     for ax in (*axes, *row):
         ax.set_axis_off()
-    figure.savefig(out, dpi=120)
-
-
-def draw_shares(axes: Any, picture: np.ndarray, shares: np.ndarray, most: float | None = None) -> Any:
-    """Lay shares of patches (Sh/P, Sw/P) over a picture (Sh, Sw), on matplotlib axes; returns the coloured image."""
-    height, width = picture.shape
-    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    axes.imshow(picture, "gray", extent=extent)
-    return axes.imshow(shares, "viridis", extent=extent, alpha=0.7, vmin=0, vmax=most)
-
-
-def draw_signed(axes: Any, values: np.ndarray) -> Any:
-    """Draw signed values (Sh, Sw) on matplotlib axes, zero white, negative blue, positive red; returns the image."""
-    limit = abs(values).max()
-    return axes.imshow(values, "RdBu_r", vmin=-limit, vmax=limit)
+    save_figure(figure, out)

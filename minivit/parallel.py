@@ -20,11 +20,11 @@ from threadpoolctl import ThreadpoolController
 from .backend import Array, array_module, device_of, to_device
 from .config import ViTConfig
 from .errors import ConfigError
-from .preprocess.arrays import prepare
 from .masks import draw_masks
 from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
+from .preprocess.arrays import prepare
 from .rng import DROPOUT, generator
 
 # A shard has about TOKENS_PER_SHARD tokens (32 images of 50, 8 of 197) or, in a model whose tokens are small, as many
@@ -123,7 +123,9 @@ def loss_and_grads(
         return BatchResult(loss * share, correct, grads)
 
     parts = shards(len(images), config)
-    with closing(pool.map(compute, list(enumerate(parts)), sequential=below_thread_threshold(parts, config))) as results:
+    with closing(
+        pool.map(compute, list(enumerate(parts)), sequential=below_thread_threshold(parts, config))
+    ) as results:
         loss, correct, grads = next(results)
         for result in results:
             loss, correct = loss + result.loss, correct + result.correct

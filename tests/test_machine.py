@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from minivit.machine import available_cores, keep_freed_memory, lock
 
 from minivit import machine
-from minivit.machine import available_cores, keep_freed_memory, lock
 
 
 @pytest.mark.parametrize(

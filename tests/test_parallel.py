@@ -8,10 +8,10 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from minivit import ViTConfig, cross_entropy_backward, cross_entropy_forward, parallel, vit_backward, vit_forward
-from minivit.preprocess.arrays import prepare
 from minivit.masks import draw_masks
 from minivit.model import initial_params
 from minivit.parallel import Workers, loss_and_grads, predict_logits, shards
+from minivit.preprocess.arrays import prepare
 from tests.tools import tiny
 
 PLAIN = dict(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=8, depth=2, heads=2, mlp_dim=5)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig, cross_entropy_backward, cross_entropy_forward
-from minivit.preprocess.arrays import normalise
 from minivit.model import initial_params, vit_forward
+from minivit.preprocess.arrays import normalise
 
 CONFIG = ViTConfig(
     image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=8, depth=2, heads=2, mlp_dim=5,

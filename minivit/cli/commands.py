@@ -9,27 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from .. import explain as derivations
-from .. import insight
-from ..config import TrainConfig, ViTConfig
+from .. import insight, learn
+from ..config import ViTConfig
 from ..data import fetch_mnist, load, split_validation
-from ..preprocess.digit import read_picture
-from ..train.nonfinite import overfit
-from ..train.evaluate import class_table, confusion_table, probabilities
-from ..train.evaluate import evaluate as measure
-from ..run.folder import PICTURES
+from ..errors import ConfigError
 from ..gradcheck import plot_curve
 from ..gradcheck import run as run_checks
-from ..preprocess.arrays import check_batch
-from ..machine import keep_freed_memory
-from ..parallel import Workers
-from ..train.recipes import RECIPES, Recipe
-from ..run.start import Run, load_run, overlap, result_line, resume_run, start_run, views_line
+from ..parallel import WorkerPool, keep_freed_memory
+from ..preprocess import Preprocessing, check_batch, read_picture
+from ..run import Run, load_run, overfit, overlap, resume_run, start_run
+from ..run.folder import PICTURES
 from ..run.pictures import save_confusion, save_pictures
-from ..learn import walk as walk_through
+from ..train import RECIPES, Recipe, TrainConfig, probabilities
+from ..train import evaluate as measure
+from .tables import class_table, confusion_table, result_line, tta_line
 
 DEFAULT_DATA = "mnist5k"
-FROM_DATA = ("image_size", "channels", "classes", "pixel_mean", "pixel_std")  # settings that the data decide
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -38,13 +33,15 @@ def train(arguments: argparse.Namespace) -> None:
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
     data, out, device = arguments.data or DEFAULT_DATA, arguments.out, arguments.device
     if arguments.resume is not None:
-        if any(settings) or any((arguments.recipe, arguments.data, out, arguments.overwrite, arguments.overfit_batch)):
-            raise ValueError("--resume goes on with the settings the run was started with: give no others beside it")
+        others = arguments.recipe, arguments.data, out, arguments.overwrite, arguments.overfit_batch, arguments.init
+        if any(settings) or any(others):
+            raise ConfigError("--resume continues with the settings the run was started with: give no others beside it")
         run = resume_run(arguments.resume, device)
     elif arguments.overfit_batch:
         return overfit(data, model_settings, train_settings, device)
     else:
-        run = start_run(data, out, model_settings, TrainConfig(**train_settings), device, arguments.overwrite)
+        config = TrainConfig(**train_settings)
+        run = start_run(data, out, model_settings, config, device, arguments.overwrite, arguments.init)
     try:
         drawn = all((run.folder / name).exists() for name in PICTURES) or save_pictures(run.folder)
         note = "" if drawn else " (pip install minivit[viz] also draws its curves and mistakes)"
@@ -52,12 +49,12 @@ def train(arguments: argparse.Namespace) -> None:
         note = f" (its pictures cannot be written: {error.strerror})"
     print(f"\nthe run is in {run.folder}{note}; next:")
     name = shlex.quote(str(run.folder))
-    print(f"  minivit eval {name}                per class, and what is taken for what")
+    print(f"  minivit eval {name}                per class, and the confusion matrix")
     print(f"  minivit predict {name} digit.png   a photo or drawing of your own")
     print(f"  minivit info {name}                what the model is made of")
     assert run.result is not None
-    if run.result.get("views"):
-        print(views_line(run.result))
+    if run.result.get("tta"):
+        print(tta_line(run.result))
     print(result_line(run.result))
 
 
@@ -69,37 +66,41 @@ def evaluate(arguments: argparse.Namespace) -> None:
         )
     name = arguments.data or run.settings.get("data", DEFAULT_DATA)
     dataset = load(name)
+    names = [run.model.config.class_name(k) for k in range(run.model.config.classes)]
     validation = run.settings.get("train", {}).get("validation")
     training, valid = split_validation(dataset.train, validation)
     split = {"test": dataset.test, "valid": valid, "train": training}[arguments.split]
     if not len(split.labels):
-        raise ValueError(f"{arguments.run} held no images out for validation: choose another --split")
+        raise ConfigError(f"{arguments.run} held no images out for validation: choose another --split")
     check_batch(split.images, split.labels, run.model.config)
+    _warn_of_other_ground(run, split.images)
     seen = overlap(run, split)
     keep_freed_memory()
-    views = _views(run, arguments)
-    result = measure(run.model, split, Workers(arguments.threads), views)
-    print(class_table(result), confusion_table(result), sep="\n\n", end="\n\n")
+    tta = _tta(run, arguments)
+    result = measure(run.model, split, WorkerPool(arguments.threads), tta)
+    print(class_table(result, names), confusion_table(result, names), sep="\n\n", end="\n\n")
     if seen:
         print(f"warning: {seen} of these {result.total} images were in the run's training set", file=sys.stderr)
     if seen is None:
         print("warning: the run's training data are not here to compare with these", file=sys.stderr)
     print(
         f"{name} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}), "
-        f"loss {result.loss:.4f}" + (f", averaged over each image and {views} moved copies" if views else "")
+        f"loss {result.loss:.4f}" + (f", averaged over each image and {tta} augmented copies" if tta else "")
     )
     if arguments.out:
-        save_confusion(result.confusion, Path(arguments.out))
+        save_confusion(result.confusion, Path(arguments.out), names)
         print(f"the confusion matrix is drawn in {arguments.out}")
 
 
 def predict(arguments: argparse.Namespace) -> None:
     run = load_run(arguments.run, arguments.device)
-    pictures = np.stack([read_picture(path, *run.model.config.image_shape) for path in arguments.images])
-    chances = probabilities(run.model, pictures, Workers(arguments.threads), _views(run, arguments))
-    for path, row in zip(arguments.images, chances):
+    config = run.model.config
+    preprocessing = run.model.preprocessing or Preprocessing.default(config)
+    pictures = np.stack([read_picture(path, config.channels, preprocessing) for path in arguments.images])
+    shares = probabilities(run.model, pictures, WorkerPool(arguments.threads), _tta(run, arguments))
+    for path, row in zip(arguments.images, shares):
         best = sorted(range(len(row)), key=lambda k: -row[k])[:3]
-        guesses = [f"{k} ({100 * row[k]:.1f} %)" for k in best]
+        guesses = [f"{config.class_name(k)} ({100 * row[k]:.1f} %)" for k in best]
         print(f"{path}: {guesses[0]}, then {' and '.join(guesses[1:])}" if len(best) > 1 else f"{path}: {guesses[0]}")
 
 
@@ -107,12 +108,15 @@ def info(arguments: argparse.Namespace) -> None:
     run = load_run(arguments.run)
     params = run.model.params
     width = max(map(len, params))
-    print(f"{'parameter':<{width}}  {'shape':<14}{'numbers':>9}")
+    print(f"{'parameter':<{width}}  {'shape':<14}{'values':>9}")
     for name, value in params.items():
         print(f"{name:<{width}}  {str(value.shape):<14}{value.size:>9,}")
     print(f"{'total':<{width}}  {'':<14}{params.flat.size:>9,}  ({params.flat.nbytes:,} bytes, {params.flat.dtype})\n")
     for name, value in run.model.config.to_dict().items():
         print(f"{name:<18}{value}")
+    if run.model.preprocessing is not None:
+        made = run.model.preprocessing
+        print(f"{'preprocessing':<18}rule {made.rule}, {made.ground} ground, {made.interpolation} interpolation")
     if run.result:
         print(f"\ntrained on {run.result['data']}, seed {run.result['seed']}: {result_line(run.result)}")
 
@@ -131,22 +135,31 @@ def gradcheck(arguments: argparse.Namespace) -> int:
 
 
 def explain(arguments: argparse.Namespace) -> None:
-    print(derivations.explain(arguments.name))
+    print(learn.explain(arguments.name))
 
 
 def walk(arguments: argparse.Namespace) -> None:
-    print(walk_through(arguments.index))
+    print(learn.walk(arguments.index))
 
 
 def attend(arguments: argparse.Namespace) -> None:
     model = load_run(arguments.run, arguments.device).model
-    picture = read_picture(arguments.image, *model.config.image_shape)
+    preprocessing = model.preprocessing or Preprocessing.default(model.config)
+    picture = read_picture(arguments.image, model.config.channels, preprocessing)
     print(insight.attend(model, picture, arguments.out))
 
 
-def _views(run: Run, arguments: argparse.Namespace) -> int:
-    """Over how many moved copies to average: what the flag says, else what the run was set to."""
-    return run.settings.get("train", {}).get("views", 0) if arguments.views is None else arguments.views
+def _tta(run: Run, arguments: argparse.Namespace) -> int:
+    """Over how many augmented copies to average: what the flag says, else what the run was set to."""
+    return run.settings.get("train", {}).get("tta", 0) if arguments.tta is None else arguments.tta
+
+
+def _warn_of_other_ground(run: Run, images: np.ndarray) -> None:
+    """Say so if images are dark on light and the model's were light on dark, or the other way round."""
+    trained = run.model.preprocessing
+    ground = Preprocessing.of_images(images).ground
+    if trained is not None and trained.ground != ground:
+        print(f"warning: these images have a {ground} ground, the model's a {trained.ground} one", file=sys.stderr)
 
 
 def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:

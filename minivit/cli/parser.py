@@ -1,60 +1,31 @@
-"""The command line: what can be asked for, and how. What a command then does is in commands.py.
+"""What can be asked for on the command line, and how. What a command then does is in commands.py.
 
 Flags are made from the config dataclasses, so that every hyperparameter is written once.
 """
 
 import argparse
 import dataclasses
-import os
-import signal
-import sys
 import types
 import typing
-import warnings
-from collections.abc import Sequence
 from typing import Any
 
-from .. import __version__, commands
-from ..backend import DEVICES, DeviceError
-from .commands import DEFAULT_DATA, FROM_DATA
-from ..config import MOST_VIEWS, TrainConfig, ViTConfig
-from ..run.folder import Interrupted
+from .. import __version__
+from ..backend import DEVICES
+from ..config import ViTConfig
 from ..gradcheck.suite import METHODS
-from ..machine import available_cores
-from ..run.display import on_signals
-from ..train.recipes import RECIPES
-from ..train.trainer import TrainingError
+from ..parallel import available_cores
+from ..train import RECIPES, TrainConfig
+from ..train.config import MOST_COPIES
+from . import commands
+from .commands import DEFAULT_DATA
 
+ALIASES = {"tta": "--views", "warmup_fraction": "--warmup"}  # hidden: what flags were called before 0.1.0
 RUN_HELP = "a run's folder, a model.safetensors, or the word pretrained: the model that comes with minivit"
 DATA_HELP = "mnist5k (5,000 digits, comes with minivit), mnist (all 70,000), or a folder of IDX files"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status: 0, 1 when training or a check failed, 2 for bad input, 130 after Ctrl-C."""
-    arguments = _parser().parse_args(argv)
-    warnings.filterwarnings("ignore", ".* encountered in", RuntimeWarning)  # training finds and names NaN itself
-    try:
-        with on_signals(signal.default_int_handler):  # SIGTERM ends a command as Ctrl-C does
-            status = arguments.command(arguments) or 0
-            sys.stdout.flush()
-            return status
-    except Interrupted as error:
-        return _complain(error, 130)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
-    except TrainingError as error:
-        return _complain(error, 1)
-    except BrokenPipeError:  # whoever read the output, `head` for one, has read enough
-        return 0
-    except MemoryError as error:
-        return _complain(f"not enough memory ({error}): choose a smaller model", 2)
-    except (ValueError, TypeError, OSError, ImportError, DeviceError) as error:
-        return _complain(error, 2)
-    finally:
-        _drop_unread_output()
-
-
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `arguments.command` is the function to call."""
     parser = argparse.ArgumentParser(
         prog="minivit",
         description="A Vision Transformer from first principles: every gradient written by hand, on NumPy and CuPy.",
@@ -78,9 +49,12 @@ def _parser() -> argparse.ArgumentParser:
         "--recipe", choices=tuple(RECIPES), help=f"settings made for --data mnist, which flags override ({recipes})"
     )
     it.add_argument("--out", metavar="DIR", help="the run's folder (default: the first free runs/DATA-N)")
-    it.add_argument("--overwrite", action="store_true", help="let --out be the folder of another run, which is lost")
-    it.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own settings")
-    it.add_argument("--overfit-batch", action="store_true", help="only check that 64 images can be learned by heart")
+    it.add_argument("--overwrite", action="store_true", help="let --out replace the run that is in its folder")
+    it.add_argument("--resume", metavar="RUN", help="resume a run that was interrupted, with its own settings")
+    it.add_argument(
+        "--init", metavar="RUN", help="start from the weights of a run, with a learning-rate schedule of its own"
+    )
+    it.add_argument("--overfit-batch", action="store_true", help="only check that the model can memorise 64 images")
     _add_flags(it.add_argument_group("training"), TrainConfig)
     _add_flags(it.add_argument_group("model"), ViTConfig)
 
@@ -89,13 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("--data", help=DATA_HELP + " (default: what the run was trained on)")
     it.add_argument("--split", choices=("test", "valid", "train"), default="test", help="which part (default: test)")
     it.add_argument("--out", metavar="PNG", help="draw the confusion matrix, too (needs matplotlib: minivit[viz])")
-    _add_views(it)
+    _add_tta(it)
     _add_threads(it)
 
     it = command(commands.predict, "predict", "classify pictures: photos or drawings of a digit")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG, ... (needs pillow: minivit[viz])")
-    _add_views(it)
+    _add_tta(it)
     _add_threads(it)
 
     it = command(commands.info, "info", "list a trained model's parameters, shapes and settings", device=False)
@@ -124,18 +98,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_views(parser: argparse.ArgumentParser) -> None:
+def _add_tta(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--views",
-        type=whole_number,
-        help="also classify so many randomly moved copies and average (default: as in the run)",
+        "--tta",
+        type=_copies,
+        help="test-time augmentation: average over each image and this many augmented copies (default: as in the run)",
     )
+    parser.add_argument("--views", dest="tta", type=_copies, help=argparse.SUPPRESS)
 
 
-def whole_number(text: str) -> int:
-    """How many views, for argparse."""
-    if not 0 <= (number := int(text)) <= MOST_VIEWS:
-        raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_VIEWS}, not {number}")
+def _copies(text: str) -> int:
+    """How many augmented copies, for argparse."""
+    if not 0 <= (number := int(text)) <= MOST_COPIES:
+        raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_COPIES}, not {number}")
     return number
 
 
@@ -148,7 +123,7 @@ def _add_flags(group: Any, config: type) -> None:
     nothing, so the dataclass keeps its defaults."""
     types_of = typing.get_type_hints(config)
     for field in dataclasses.fields(config):
-        if field.name in FROM_DATA:
+        if field.metadata["from_data"]:
             continue
         flag, hint = "--" + field.name.replace("_", "-"), types_of[field.name]
         shown = "" if field.default is None else f" (default: {field.default})"
@@ -160,16 +135,6 @@ def _add_flags(group: Any, config: type) -> None:
             hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
         choices = field.metadata["choices"]
         group.add_argument(flag, type=hint, choices=choices, metavar=None if choices else hint.__name__.upper(), **more)
-
-
-def _drop_unread_output() -> None:
-    """If nobody reads what was printed, let Python not complain about it when it exits."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _complain(error: Any, status: int) -> int:
-    print(f"minivit: {error}", file=sys.stderr)
-    return status
+        if field.name in ALIASES:
+            hidden = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS, "dest": field.name}
+            group.add_argument(ALIASES[field.name], type=hint, **hidden)

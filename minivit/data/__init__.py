@@ -1,12 +1,8 @@
-"""Data: MNIST, its bundled sample, any data set in IDX files; fixed splits; random affine maps; pictures of digits.
+"""Data: MNIST, its bundled sample, any data set in IDX files; fixed splits. Nothing here knows the model."""
 
-NumPy only (tqdm shows downloads, pillow reads pictures); nothing here knows the model.
-"""
-
-from ..train.augment import random_affine
+from ..errors import DataError
 from .dataset import Dataset, full_name, load
-from .idx import DataError
 from .mnist import fetch_mnist
 from .split import Split, split_validation
 
-__all__ = ["DataError", "Dataset", "Split", "fetch_mnist", "full_name", "load", "random_affine", "split_validation"]
+__all__ = ["DataError", "Dataset", "Split", "fetch_mnist", "full_name", "load", "split_validation"]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .idx import DataError, find_idx, read_idx
+from ..errors import DataError
+from .idx import find_idx, read_idx
 from .mnist import CHECKSUMS, fetch_mnist, find_mnist
 from .split import Split
 

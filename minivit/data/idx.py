@@ -21,14 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..atomic import write_atomically
+from ..errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 LARGEST = 4 << 30  # bytes that a gzipped file may unpack to
 IDX_MAGIC = b"\0\0\x08"  # of unsigned bytes
-
-
-class DataError(ValueError):
-    """Data that cannot be used. The message is one line: what came, what was expected, what to do."""
 
 
 def find_idx(folder: Path, name: str) -> Path | None:

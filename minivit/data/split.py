@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .idx import DataError
+from ..errors import DataError
 
 
 class Split(NamedTuple):

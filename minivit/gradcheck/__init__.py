@@ -23,12 +23,12 @@ randomness, inputs and caches that are written to. `check_model` does the same f
 """
 
 from .cases import CASES, FLOAT32_CASES, NORMAL, TINY, Case, Sizes
-from .checker import check_pair
-from .suite import run
-from .curve import plot_curve
 from .check_model import check_model
-from .report import GradientError, Report, Results, Row
+from .checker import check_pair
+from .curve import plot_curve
 from .model_cases import SWITCHES, Switch
+from .report import GradientError, Report, Results, Row
+from .suite import run
 
 __all__ = [
     "CASES",

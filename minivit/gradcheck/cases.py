@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..ops.gelu import FITTED, GeluCache, atanh_erf, tanh_cdf
+from ..ops.gelu import GeluCache
+from ..ops.normal_cdf import ERF_COEFFICIENTS, _tanh_cdf_in_place, atanh_erf
+from ..ops.softmax import SoftmaxCache, _with_maximum, _without_maximum
 from ..rng import GRADIENT_CHECK, generator
 from .checker import check_pair
 from .report import Report
@@ -83,15 +85,17 @@ def probabilities(draw: Draw, *shape: int) -> np.ndarray:
     return p / p.sum(-1, keepdims=True)
 
 
-def linear(draw: Draw, s: Sizes, bias: bool = True) -> dict[str, Any]:
+def linear_inputs(draw: Draw, s: Sizes, bias: bool = True) -> dict[str, Any]:
     return {"x": draw(s.B, s.T, s.D), "W": weight(draw, s.D, s.F), "b": draw(s.F) if bias else None}
 
 
-def layernorm(draw: Draw, s: Sizes) -> dict[str, Any]:
+def layernorm_inputs(draw: Draw, s: Sizes) -> dict[str, Any]:
     return {"x": 3 + 2 * draw(s.B, s.T, s.D), "gamma": 1 + 0.5 * draw(s.D), "beta": draw(s.D)}
 
 
-def attention(draw: Draw, s: Sizes, bias: bool = True, mask: bool = False, wanted: int | None = None) -> dict[str, Any]:
+def attention_inputs(
+    draw: Draw, s: Sizes, bias: bool = True, mask: bool = False, queries: int | None = None
+) -> dict[str, Any]:
     return {
         "x": draw(s.B, s.T, s.D),
         "Wqkv": weight(draw, s.D, 3 * s.D),
@@ -99,35 +103,37 @@ def attention(draw: Draw, s: Sizes, bias: bool = True, mask: bool = False, wante
         "Wproj": weight(draw, s.D, s.D),
         "bproj": draw(s.D),
         "heads": s.H,
-        "mask": masked(draw, s.B, s.H, min(wanted or s.T, s.T), s.T) if mask else None,
-        "wanted": wanted,
+        "mask": masked(draw, s.B, s.H, min(queries or s.T, s.T), s.T) if mask else None,
+        "queries": queries,
     }
 
 
-def dot_product(draw: Draw, s: Sizes, mask: bool = False) -> dict[str, Any]:
+def dot_product_inputs(draw: Draw, s: Sizes, mask: bool = False) -> dict[str, Any]:
     q, k, v = (draw(s.B, s.H, s.T, s.D // s.H) for _ in "qkv")
     return {"q": q, "k": k, "v": v, "mask": masked(draw, s.B, s.H, s.T, s.T) if mask else None}
 
 
-def mlp(draw: Draw, s: Sizes, gelu: str = "erf") -> dict[str, Any]:
+def mlp_inputs(draw: Draw, s: Sizes, gelu: str = "erf") -> dict[str, Any]:
     W1, W2 = weight(draw, s.D, s.F), weight(draw, s.F, s.K)
     return {"x": draw(s.B, s.T, s.D), "W1": W1, "b1": draw(s.F), "W2": W2, "b2": draw(s.K), "gelu": gelu}
 
 
-def patch_embed(draw: Draw, s: Sizes) -> dict[str, Any]:
+def patch_embed_inputs(draw: Draw, s: Sizes) -> dict[str, Any]:
     images = draw(s.B, s.C, s.Sh, s.Sw)
     return {"images": images, "W": weight(draw, s.C * s.P * s.P, s.D), "b": draw(s.D), "patch_size": s.P}
 
 
-def block(draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, **settings: Any) -> dict[str, Any]:
-    settings = {"gelu": "erf", "wanted": None} | settings
+def block_inputs(
+    draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, **settings: Any
+) -> dict[str, Any]:
+    settings = {"gelu": "erf", "queries": None} | settings
     shapes = {"attn": (s.B, s.H, s.T, s.T), "features": (s.B, s.T, s.D), "images": (s.B, 1, 1)}
     drawn = [masked(draw, *shapes[mask]) for mask in masks]
     return {
         "x": draw(s.B, s.T, s.D),
         "gamma1": 1 + 0.5 * draw(s.D),
         "beta1": draw(s.D),
-        **dict(list(attention(draw, s, bias).items())[1:5]),
+        **dict(list(attention_inputs(draw, s, bias).items())[1:5]),
         "gamma2": 1 + 0.5 * draw(s.D),
         "beta2": draw(s.D),
         "W1": weight(draw, s.D, s.F),
@@ -146,7 +152,7 @@ def _block_forward(x, gamma1, beta1, Wqkv, bqkv, Wproj, bproj, gamma2, beta2, W1
     return ops.block_forward(x, (gamma1, beta1), attn, (gamma2, beta2), (W1, b1, W2, b2), heads, **settings)
 
 
-def cross_entropy(draw: Draw, s: Sizes, labels: str = "classes", label_smoothing: float = 0.0) -> dict[str, Any]:
+def cross_entropy_inputs(draw: Draw, s: Sizes, labels: str = "classes", label_smoothing: float = 0.0) -> dict[str, Any]:
     classes = (3 * np.arange(s.B) + 1) % s.K
     return {
         "logits": 2 * draw(s.B, s.K),
@@ -157,8 +163,20 @@ def cross_entropy(draw: Draw, s: Sizes, labels: str = "classes", label_smoothing
 
 def gelu_float32_forward(x: np.ndarray) -> tuple[np.ndarray, GeluCache]:
     """GELU as float32 computes it, its own coefficients, in the precision of x."""
-    cdf = tanh_cdf(atanh_erf(x, *FITTED["float32"]))
+    cdf = _tanh_cdf_in_place(atanh_erf(x, *ERF_COEFFICIENTS["float32"]))
     return x * cdf, GeluCache(x, cdf, "erf")
+
+
+def softmax_fast_forward(x: np.ndarray) -> tuple[np.ndarray, SoftmaxCache]:
+    """Softmax by the branch that subtracts no maximum."""
+    y = _without_maximum(x)
+    return y, SoftmaxCache(y)
+
+
+def softmax_maximum_forward(x: np.ndarray) -> tuple[np.ndarray, SoftmaxCache]:
+    """Softmax by the branch that subtracts the row's maximum."""
+    y = _with_maximum(x)
+    return y, SoftmaxCache(y)
 
 
 def _x(*axes: str, size: float = 1.0, **others: Any) -> Callable[[Draw, Sizes], dict[str, Any]]:
@@ -167,14 +185,14 @@ def _x(*axes: str, size: float = 1.0, **others: Any) -> Callable[[Draw, Sizes], 
 
 
 CASES: dict[str, Case] = {
-    "linear": Case(ops.linear_forward, ops.linear_backward, linear),
-    "linear, no bias": Case(ops.linear_forward, ops.linear_backward, partial(linear, bias=False)),
-    "layernorm": Case(ops.layernorm_forward, ops.layernorm_backward, layernorm),
+    "linear": Case(ops.linear_forward, ops.linear_backward, linear_inputs),
+    "linear, no bias": Case(ops.linear_forward, ops.linear_backward, partial(linear_inputs, bias=False)),
+    "layernorm": Case(ops.layernorm_forward, ops.layernorm_backward, layernorm_inputs),
     "gelu, erf": Case(ops.gelu_forward, ops.gelu_backward, _x("B", "T", "D", size=2, form="erf")),
     "gelu, tanh": Case(ops.gelu_forward, ops.gelu_backward, _x("B", "T", "D", size=2, form="tanh")),
     "softmax": Case(ops.softmax_forward, ops.softmax_backward, _x("B", "H", "T", "K")),
-    "softmax, fast": Case(ops.softmax_forward, ops.softmax_backward, _x("B", "H", "T", "K", subtract_max=False)),
-    "softmax, maximum": Case(ops.softmax_forward, ops.softmax_backward, _x("B", "H", "T", "K", subtract_max=True)),
+    "softmax, fast": Case(softmax_fast_forward, ops.softmax_backward, _x("B", "H", "T", "K")),
+    "softmax, maximum": Case(softmax_maximum_forward, ops.softmax_backward, _x("B", "H", "T", "K")),
     "dropout": Case(
         ops.dropout_forward, ops.dropout_backward,
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "mask": masked(draw, s.B, s.T, s.D)}, ("mask",),
@@ -184,22 +202,22 @@ CASES: dict[str, Case] = {
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "mask": masked(draw, s.B, 1, 1)}, ("mask",),
     ),
     "dropout, none": Case(ops.dropout_forward, ops.dropout_backward, _x("B", "T", "D", mask=None)),
-    "dot_product": Case(ops.dot_product_forward, ops.dot_product_backward, dot_product),
+    "dot_product": Case(ops.dot_product_forward, ops.dot_product_backward, dot_product_inputs),
     "dot_product, mask": Case(
-        ops.dot_product_forward, ops.dot_product_backward, partial(dot_product, mask=True), ("mask",)
+        ops.dot_product_forward, ops.dot_product_backward, partial(dot_product_inputs, mask=True), ("mask",)
     ),
-    "attention": Case(ops.attention_forward, ops.attention_backward, attention, key_bias=True),
-    "attention, no bias": Case(ops.attention_forward, ops.attention_backward, partial(attention, bias=False)),
+    "attention": Case(ops.attention_forward, ops.attention_backward, attention_inputs, key_bias=True),
+    "attention, no bias": Case(ops.attention_forward, ops.attention_backward, partial(attention_inputs, bias=False)),
     "attention, mask": Case(
-        ops.attention_forward, ops.attention_backward, partial(attention, mask=True), ("mask",), key_bias=True
+        ops.attention_forward, ops.attention_backward, partial(attention_inputs, mask=True), ("mask",), key_bias=True
     ),
-    "attention, two tokens wanted": Case(
-        ops.attention_forward, ops.attention_backward, partial(attention, mask=True, wanted=2), ("mask",),
+    "attention, two queries": Case(
+        ops.attention_forward, ops.attention_backward, partial(attention_inputs, mask=True, queries=2), ("mask",),
         key_bias=True,
     ),
-    "mlp": Case(ops.mlp_forward, ops.mlp_backward, mlp),
-    "mlp, tanh": Case(ops.mlp_forward, ops.mlp_backward, partial(mlp, gelu="tanh")),
-    "patch_embed": Case(ops.patch_embed_forward, ops.patch_embed_backward, patch_embed),
+    "mlp": Case(ops.mlp_forward, ops.mlp_backward, mlp_inputs),
+    "mlp, tanh": Case(ops.mlp_forward, ops.mlp_backward, partial(mlp_inputs, gelu="tanh")),
+    "patch_embed": Case(ops.patch_embed_forward, ops.patch_embed_backward, patch_embed_inputs),
     "class_token": Case(
         ops.class_token_forward, ops.class_token_backward,
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "token": draw(1, 1, s.D)},
@@ -210,33 +228,33 @@ CASES: dict[str, Case] = {
     ),
     "pool, cls": Case(ops.pool_forward, ops.pool_backward, _x("B", "T", "D", pool="cls")),
     "pool, mean": Case(ops.pool_forward, ops.pool_backward, _x("B", "T", "D", pool="mean")),
-    "block": Case(_block_forward, ops.block_backward, block, key_bias=True),
-    "block, no bias": Case(_block_forward, ops.block_backward, partial(block, bias=False)),
-    "block, tanh": Case(_block_forward, ops.block_backward, partial(block, gelu="tanh"), key_bias=True),
+    "block": Case(_block_forward, ops.block_backward, block_inputs, key_bias=True),
+    "block, no bias": Case(_block_forward, ops.block_backward, partial(block_inputs, bias=False)),
+    "block, tanh": Case(_block_forward, ops.block_backward, partial(block_inputs, gelu="tanh"), key_bias=True),
     "block, dropout": Case(
-        _block_forward, ops.block_backward, partial(block, masks=("attn", "features", "features")), key_bias=True
+        _block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "features", "features")), key_bias=True
     ),
     "block, stochastic depth": Case(
-        _block_forward, ops.block_backward, partial(block, masks=("attn", "images", "images")), key_bias=True
+        _block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "images", "images")), key_bias=True
     ),
-    "block, two tokens wanted": Case(
-        _block_forward, ops.block_backward, partial(block, masks=("attn", "features", "features"), wanted=2),
+    "block, two queries": Case(
+        _block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "features", "features"), queries=2),
         key_bias=True,
     ),
     "cross_entropy": Case(
-        ops.cross_entropy_forward, ops.cross_entropy_backward, cross_entropy, takes_no_images=False
+        ops.cross_entropy_forward, ops.cross_entropy_backward, cross_entropy_inputs, takes_no_images=False
     ),
     "cross_entropy, smoothing": Case(
-        ops.cross_entropy_forward, ops.cross_entropy_backward, partial(cross_entropy, label_smoothing=0.1),
+        ops.cross_entropy_forward, ops.cross_entropy_backward, partial(cross_entropy_inputs, label_smoothing=0.1),
         takes_no_images=False,
     ),
     "cross_entropy, probabilities": Case(
-        ops.cross_entropy_forward, ops.cross_entropy_backward, partial(cross_entropy, labels="probabilities"),
+        ops.cross_entropy_forward, ops.cross_entropy_backward, partial(cross_entropy_inputs, labels="probabilities"),
         ("labels",), takes_no_images=False,
     ),
     "cross_entropy, probabilities, smoothing": Case(
         ops.cross_entropy_forward, ops.cross_entropy_backward,
-        partial(cross_entropy, labels="probabilities", label_smoothing=0.2), ("labels",), takes_no_images=False,
+        partial(cross_entropy_inputs, labels="probabilities", label_smoothing=0.2), ("labels",), takes_no_images=False,
     ),
 }  # fmt: skip
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..rng import GRADIENT_CHECK, generator
-from .contract import Run, copies, first_bad, run_pair
-from .hints import explain
+from .contract import PairRun, copies, first_bad, run_pair
+from .hints import explain_failure
 from .numeric import NotComplex, Probe, complex_step, cosine, differences, relative_error, rms, unit
 from .report import Report, Row
 
@@ -59,12 +59,12 @@ def check_pair(
     elif not rows:
         known = [g for x, g in gradients.items() if g is not None and g.shape == inputs[x].shape]
         largest = max([abs(run.dy).max(), *(abs(g).max() for g in known if np.isfinite(g).all())])
-        check = _Check(method, bound or BOUNDS[method], float(largest))
+        check = _Check(method, BOUNDS[method] if bound is None else bound, float(largest))
         for index, (tensor, gradient) in enumerate(gradients.items(), 1):
             probe = Probe(forward, copies(inputs), tensor, run.dy, checked)
             rows += check.tensor(probe, gradient, zeros, generator(seed, GRADIENT_CHECK, index))
     title = name or getattr(forward, "__name__", "pair").removesuffix("_forward")
-    return Report(title, method, bound or BOUNDS[method], seed, tuple(rows))
+    return Report(title, method, BOUNDS[method] if bound is None else bound, seed, tuple(rows))
 
 
 class _Check(NamedTuple):
@@ -116,7 +116,7 @@ class _Check(NamedTuple):
             return Row.failed(probe.tensor, live.shape, str(refusal))
         error = float(relative_error(analytic, numeric, floor))
         row = Row(probe.tensor, live.shape, analytic, numeric, error, None, error <= self.bound)
-        return row if row.passed else explain(row, probe, gradient, live, self.method)
+        return row if row.passed else explain_failure(row, probe, gradient, live, self.method)
 
     def _dense(self, probe: Probe, gradient: Any, live: Any, rng: np.random.Generator) -> Row:
         numeric = np.zeros(live.shape)
@@ -130,7 +130,7 @@ class _Check(NamedTuple):
             probe.tensor, live.shape, float(gradient[worst]), float(numeric[worst]), error,
             cosine(gradient[live], numeric[live]), error <= self.bound,
         )  # fmt: skip
-        return row if row.passed else explain(row, probe, gradient, live, self.method)
+        return row if row.passed else explain_failure(row, probe, gradient, live, self.method)
 
     def _zero(self, probe: Probe, gradient: Any, part: Any, rng: np.random.Generator, title: str) -> Row:
         direction = _random_unit(part, rng)
@@ -179,7 +179,7 @@ def _checked(inputs: Mapping[str, Any], fixed: Sequence[str], zeros: Sequence[Ze
     return checked
 
 
-def _match(run: Run, checked: tuple[str, ...], inputs: Mapping[str, Any]) -> dict[str, np.ndarray | None] | Row:
+def _match(run: PairRun, checked: tuple[str, ...], inputs: Mapping[str, Any]) -> dict[str, np.ndarray | None] | Row:
     """The gradients by name: those of inputs that are None are left out."""
     gradients = run.gradients
     if len(gradients) != len(checked):

@@ -10,7 +10,7 @@ from .report import Row
 SAME = 1e-12  # two calls may differ by this, relative to the largest entry: threads may sum in another order
 
 
-class Run(NamedTuple):
+class PairRun(NamedTuple):
     """A forward and a backward pass, and what was wrong with them."""
 
     y: np.ndarray
@@ -25,7 +25,7 @@ def run_pair(
     inputs: Mapping[str, Any],
     checked: tuple[str, ...],
     rng: np.random.Generator,
-) -> Run:
+) -> PairRun:
     """Run forward twice and backward twice on copies of the inputs, with a random dy.
 
     The rules: forward gives the same twice, in float64, and finite; backward gives the same twice; neither writes to
@@ -68,7 +68,7 @@ def run_pair(
         if one is not None and not same(one, np.asarray(two)):
             reason = f"it writes to {written[0]}" if written else "it draws random numbers or keeps state"
             complain(name, f"backward gave another gradient the second time: {reason}")
-    return Run(y, dy, gradients, broken)
+    return PairRun(y, dy, gradients, broken)
 
 
 def copies(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ops import layernorm_backward, layernorm_forward
+from ..plotting import new_figure, save_figure
 from ..rng import GRADIENT_CHECK, generator
 from .cases import CASES
 from .numeric import Probe, complex_step, differences, rms
@@ -52,14 +53,10 @@ def measure_curve(seed: int = 0) -> Curve:
 def plot_curve(path: str | Path, seed: int = 0) -> str:
     """Draw error against step size into a picture file, and return in words what it shows.
 
-    Raises ModuleNotFoundError if matplotlib is missing, OSError if the file cannot be written.
+    Raises MissingPackageError if matplotlib is missing, OSError if the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ModuleNotFoundError("drawing needs matplotlib, which is missing: pip install minivit[viz]") from None
+    figure = new_figure(8, 4.8)
     curve = measure_curve(seed)
-    figure = Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.subplots()
     lines = []
     for (dtype, errors), colour in zip(curve.errors.items(), ("#d55e00", "#0072b2")):
@@ -75,5 +72,5 @@ def plot_curve(path: str | Path, seed: int = 0) -> str:
     axes.set(xlabel="step size h", ylabel="relative error of the slope", ylim=(1e-17, 1e6))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, ncols=2)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
     return "\n".join([*lines, f"drawn in {path}"])

@@ -11,7 +11,7 @@ SAMPLE = 200  # entries of a tensor that are looked at one by one
 CLEAR = 1e-6  # relative; entries that differ by more are wrong beyond doubt
 
 
-def explain(row: Row, probe: Probe, gradient: np.ndarray, live: np.ndarray, method: str) -> Row:
+def explain_failure(row: Row, probe: Probe, gradient: np.ndarray, live: np.ndarray, method: str) -> Row:
     """The failed row with its problem put into words: its worst entry, and what is the matter with the gradient."""
     entries = [tuple(map(int, index)) for index in np.argwhere(live)]
     entries = entries[:: -(-len(entries) // SAMPLE)]

@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ..errors import MinivitError
+
 TITLES = {
     "differences": "central differences",
     "complex": "complex step",
@@ -13,7 +15,7 @@ TITLES = {
 }
 
 
-class GradientError(AssertionError):
+class GradientError(MinivitError, AssertionError):
     """A gradient is wrong, or cannot be checked; the message names the tensor, the entry and both numbers."""
 
 

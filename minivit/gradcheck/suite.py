@@ -2,9 +2,10 @@
 
 from tqdm import tqdm
 
+from ..errors import ConfigError
 from .cases import CASES, Case
-from .report import Results
 from .model_cases import SWITCHES, Switch
+from .report import Results
 
 METHODS = {"differences": ("differences",), "complex": ("complex",), "both": ("differences", "complex")}
 
@@ -14,10 +15,10 @@ def run(op: str | None = None, method: str = "both", seed: int = 0, progress: bo
 
     op: the rows whose name is this or starts with it and a comma ("attention", "model", "pool, mean"), or all;
     method: "differences", "complex" or "both"; seed: of the inputs, the upstream gradients and the directions;
-    progress: show a bar on stderr. Raises ValueError for an unknown op or method.
+    progress: show a bar on stderr. Raises ConfigError for an unknown op or method.
     """
     if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
+        raise ConfigError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
     rows = choose(op)
     reports = []
     for name, row in tqdm(rows.items(), disable=not progress, leave=False, unit="check"):
@@ -26,10 +27,10 @@ def run(op: str | None = None, method: str = "both", seed: int = 0, progress: bo
 
 
 def choose(op: str | None) -> dict[str, Case | Switch]:
-    """The rows of the two tables that an op's name stands for. Raises ValueError if there are none."""
+    """The rows of the two tables that an op's name stands for. Raises ConfigError if there are none."""
     rows: dict[str, Case | Switch] = {**CASES, **SWITCHES}
     chosen = {name: row for name, row in rows.items() if op is None or name == op or name.startswith(op + ",")}
     if not chosen:
         names = dict.fromkeys(name.split(",")[0] for name in rows)
-        raise ValueError(f"no operation is called {op!r}: choose one of {', '.join(names)}")
+        raise ConfigError(f"no operation is called {op!r}: choose one of {', '.join(names)}")
     return chosen

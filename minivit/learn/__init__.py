@@ -1,7 +1,8 @@
-"""`minivit walk`: one digit through a tiny model, forward and backward, every tensor and every gradient in turn."""
+"""The derivations in the terminal, and the walk through one step of a tiny model, every tensor and every gradient."""
 
-from .passes import Walk, backward, forward, take
-from .graph import Step, tape
+from .explain import explain
+from .graph import Step, graph
+from .passes import Walk, backward, forward, run_walk
 from .walk import walk
 
-__all__ = ["Step", "Walk", "backward", "forward", "take", "tape", "walk"]
+__all__ = ["Step", "Walk", "backward", "explain", "forward", "graph", "run_walk", "walk"]

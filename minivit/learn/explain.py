@@ -14,18 +14,18 @@ from types import ModuleType
 from typing import Any
 
 from .. import ops
+from ..errors import ConfigError
 
 MARK = re.compile(r"\s*#\s*((?:\(\d\)\s*)+)")  # the steps that a line of code carries: "# (3) (4)"
 ITEM = re.compile(r"\s*(\(\d\) |\w+   *(?=\S))")  # what begins an item of a docstring: "(1) ", "Shapes   "
 FULL = 120  # columns that docstrings are written for
+LONGEST_WORD = 35  # a line this much shorter than FULL was broken on purpose
 MARGIN = 9  # columns that the steps take beside the code
 
 
 def reading_order() -> list[str]:
     """The operations' modules in the order in which to read them, as `minivit.ops` gives it; then the optimiser."""
-    listed = re.search(r"In reading order: ([\w, ]+)\.", inspect.getdoc(ops) or "")
-    assert listed, "minivit/ops/__init__.py must say 'In reading order: linear, ...'"
-    return [*listed[1].split(", "), "optim"]
+    return [*ops.READING_ORDER, "optim"]
 
 
 def explain(name: str | None = None) -> str:
@@ -33,7 +33,7 @@ def explain(name: str | None = None) -> str:
     docstring and its code, the steps of the derivation in the margin. Without a name: all of them, in reading order.
 
     name: a module of `minivit.ops` ("layernorm"), "optim", or a function or pair in one ("softmax_backward",
-    "class_token"). Raises ValueError for another name.
+    "class_token"). Raises ConfigError for another name.
     """
     return _contents() if name is None else _derivation(name)
 
@@ -47,9 +47,9 @@ def _contents() -> str:
 
 
 def _derivation(name: str) -> str:
-    module, wanted = _find(name)
+    module, functions = _find(name)
     parts = [_heading(module.__name__.rsplit(".")[-1].upper(), _place(module)), _wrapped(inspect.getdoc(module) or "")]
-    parts += [_function(module, node) for node in wanted]
+    parts += [_function(module, node) for node in functions]
     return "\n\n".join(parts)
 
 
@@ -84,13 +84,13 @@ def _find(name: str) -> tuple[ModuleType, list[ast.FunctionDef]]:
         public = [node for node in functions if not node.name.startswith(("_", "check_"))]
         if name == title:
             return module, public
-        wanted = [node for node in public if name in (node.name, re.sub("_(forward|backward|step)$", "", node.name))]
-        if wanted:
-            return module, wanted
+        meant = [node for node in public if name in (node.name, re.sub("_(forward|backward|step)$", "", node.name))]
+        if meant:
+            return module, meant
         known += [title, *(node.name for node in public)]
     close = difflib.get_close_matches(name, known, 3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
-    raise ValueError(f"nothing called {name!r} to explain: {hint}`minivit explain` lists what there is")
+    raise ConfigError(f"nothing called {name!r} to explain: {hint}`minivit explain` lists what there is")
 
 
 def _module(title: str) -> ModuleType:
@@ -128,7 +128,7 @@ def _joined(lines: list[str]) -> list[str]:
             joined[-1] += " " + line.strip()
         else:
             joined.append(line)
-        full = len(line) > FULL - 35
+        full = len(line) > FULL - LONGEST_WORD
     return joined
 
 

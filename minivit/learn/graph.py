@@ -1,4 +1,4 @@
-"""The tiny model written out as a list of steps, the tape: which tensor is made, from what, by which operation.
+"""The tiny model written out as a list of steps, its graph: which tensor is made, from what, by which operation.
 
 Every operation says its formulas and the lines of `minivit.ops` that compute them. In the formulas x0, x1, ... stand
 for the inputs, dy for the gradient of the output y.
@@ -14,7 +14,7 @@ import numpy as np
 from einops import rearrange
 
 from ..config import ViTConfig
-from ..ops import attention, block, gelu, layernorm, linear, loss, patches, pool, positions, softmax
+from ..ops import attention, block, class_token, gelu, layernorm, linear, loss, patches, pool, positions, softmax
 
 
 class Place(NamedTuple):
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """What a backward pass hands to one of its inputs."""
+    """What one of an operation's inputs receives."""
 
     formula: str
     place: Place
@@ -55,7 +55,7 @@ class Step(NamedTuple):
     inputs: tuple[str, ...]
 
 
-def tape(label: int, config: ViTConfig) -> list[Step]:
+def graph(label: int, config: ViTConfig) -> list[Step]:
     """The steps from the normalised images, for one of them, to the loss for its label; for a model of one block with
     a class token and learned positions. The parameters go by their names in the model."""
 
@@ -74,15 +74,15 @@ def tape(label: int, config: ViTConfig) -> list[Step]:
         Step("v", _split_heads(config.heads, 2), ("qkv",)),
         Step("scores", SCORES, ("q", "k")),
         Step("attn", SOFTMAX, ("scores",)),
-        Step("mixed", MIX, ("attn", "v")),
-        Step("joined", _join_heads(config.heads), ("mixed",)),
-        Step("heard", LINEAR, ("joined", *layer("blocks.0.attn.proj"))),
-        Step("h", _add("h += x", "first += dh", "dbranch = dropout_backward(dh"), ("x", "heard")),
+        Step("attended", ATTENDED, ("attn", "v")),
+        Step("joined", _join_heads(config.heads), ("attended",)),
+        Step("attn_out", LINEAR, ("joined", *layer("blocks.0.attn.proj"))),
+        Step("h", _add("h += x", "first += dh", "dbranch = dropout_backward(dh"), ("x", "attn_out")),
         Step("normed2", LAYERNORM, ("h", *layer("blocks.0.norm2"))),
         Step("hidden", LINEAR, ("normed2", *layer("blocks.0.mlp.fc1"))),
         Step("active", GELU, ("hidden",)),
-        Step("thought", LINEAR, ("active", *layer("blocks.0.mlp.fc2"))),
-        Step("out", _add("y += h", "dh += dy", "dbranch = dropout_backward(dy"), ("h", "thought")),
+        Step("mlp_out", LINEAR, ("active", *layer("blocks.0.mlp.fc2"))),
+        Step("out", _add("y += h", "dh += dy", "dbranch = dropout_backward(dy"), ("h", "mlp_out")),
         Step("normed", LAYERNORM, ("out", *layer("norm"))),
         Step("pooled", POOL, ("normed",)),
         Step("logits", LINEAR, ("pooled", *layer("head"))),
@@ -97,7 +97,7 @@ LINEAR = Operation(
     Place(linear.linear_forward, "y = rows @ W"),
     (
         Gradient("dy @ x1ᵀ", Place(linear.linear_backward, "dx = drows")),
-        Gradient("x0ᵀ @ dy", Place(linear.linear_backward, "dW = rows")),
+        Gradient("x0ᵀ @ dy", Place(linear.linear_backward, "dW = xp.matmul(rows")),
         Gradient("the sum of dy over its rows", Place(linear.linear_backward, "db = column_sums")),
     ),
 )
@@ -113,13 +113,13 @@ LAYERNORM = Operation(
     ),
 )
 CLASS_TOKEN = Operation(
-    positions.class_token_forward,
-    positions.class_token_backward,
+    class_token.class_token_forward,
+    class_token.class_token_backward,
     "x1 in front of x0",
-    Place(positions.class_token_forward, "y[:, :1] ="),
+    Place(class_token.class_token_forward, "y[:, :1] ="),
     (
-        Gradient("dy without its first token", Place(positions.class_token_backward, "return dy")),
-        Gradient("the first token of dy", Place(positions.class_token_backward, "return dy")),
+        Gradient("dy without its first token", Place(class_token.class_token_backward, "return dy")),
+        Gradient("the first token of dy", Place(class_token.class_token_backward, "return dy")),
     ),
 )
 POSITIONS = Operation(
@@ -136,7 +136,7 @@ SOFTMAX = Operation(
     softmax.softmax_forward,
     softmax.softmax_backward,
     "exp(x0) / the sum of exp(x0) over keys",
-    Place(softmax.softmax_forward, "y /= sums"),
+    Place(softmax._with_maximum, "y /= row_sums"),
     (Gradient("y·(dy - sum(dy·y))", Place(softmax.softmax_backward, "dx = dy")),),
 )
 GELU = Operation(
@@ -175,7 +175,7 @@ SCORES = Operation(
         Gradient("dyᵀ @ x0 / sqrt(Dh)", Place(attention.dot_product_backward, "xp.matmul(dscores.swap")),
     ),
 )
-MIX = Operation(
+ATTENDED = Operation(
     lambda attn, v: (attn @ v, (attn, v)),
     lambda dy, cache: (dy @ cache[1].swapaxes(-1, -2), cache[0].swapaxes(-1, -2) @ dy),
     "x0 @ x1",

@@ -1,8 +1,8 @@
-"""Forward, backward and finite differences along the tape.
+"""Forward pass, backward pass and finite differences along the graph.
 
-Forward reads the tape from top to bottom. Backward reads it from bottom to top: each step takes the gradient of what it
-made and hands its inputs theirs; a tensor that fed two steps adds what both hand back. That is all of backpropagation;
-the rest is in `minivit.ops`.
+Forward runs the steps from top to bottom. Backward runs them from bottom to top: each step receives the gradient of its
+output and returns those of its inputs; a tensor used by two steps accumulates both. That is all of backpropagation; the
+rest is in `minivit.ops`.
 """
 
 import math
@@ -13,16 +13,17 @@ import numpy as np
 
 from ..config import ViTConfig
 from ..data import load
-from ..preprocess.arrays import normalise
-from ..model import initial_params
-from .graph import Step, tape
+from ..errors import ConfigError
+from ..initial import initial_params
+from ..preprocess import normalise
+from .graph import Step, graph
 
 TINY = ViTConfig(dim=8, depth=1, heads=2, mlp_dim=16, pixel_mean=(0.1307,), pixel_std=(0.3081,))
-STEP = 1e-6  # how far finite differences walk, as a part of the tensor's norm
+STEP = 1e-6  # the step of the finite differences, relative to the tensor's norm
 
 
 class Walk(NamedTuple):
-    """All numbers of one walk, by the tensors' names."""
+    """All values of one walk, by the tensors' names."""
 
     label: int
     steps: list[Step]
@@ -31,15 +32,15 @@ class Walk(NamedTuple):
     slopes: dict[str, float]  # of the loss along each gradient, by finite differences: must be the gradient's norm
 
 
-def take(index: int) -> Walk:
-    """Walk the bundled test digit number `index` through the tiny model, in float64. Raises ValueError for an index
+def run_walk(index: int) -> Walk:
+    """Walk the bundled test digit number `index` through the tiny model, in float64. Raises ConfigError for an index
     that there is not."""
     test = load("mnist5k").test
     if not 0 <= index < len(test.labels):
-        raise ValueError(f"there is no digit {index}: the bundled test digits are number 0 to {len(test.labels) - 1}")
+        raise ConfigError(f"there is no digit {index}: the bundled test digits are number 0 to {len(test.labels) - 1}")
     label = int(test.labels[index])
     images = normalise(test.images[index : index + 1], TINY, "float64")
-    steps = tape(label, TINY)
+    steps = graph(label, TINY)
     values, caches = forward(steps, {"images": images, **initial_params(TINY, dtype="float64")})
     gradients = backward(steps, caches)
     slopes = {name: slope(steps, values, name, gradient) for name, gradient in gradients.items() if name != "loss"}
@@ -59,8 +60,8 @@ def backward(steps: list[Step], caches: list[Any]) -> dict[str, Any]:
     """Run the steps from bottom to top: the gradient of what the last step made, one number, for every tensor."""
     gradients: dict[str, Any] = {steps[-1].name: 1.0}
     for step, cache in zip(reversed(steps), reversed(caches)):
-        handed = step.operation.backward(gradients[step.name], cache)
-        for name, gradient in zip(step.inputs, handed if isinstance(handed, tuple) else (handed,)):
+        received = step.operation.backward(gradients[step.name], cache)
+        for name, gradient in zip(step.inputs, received if isinstance(received, tuple) else (received,)):
             gradients[name] = gradients[name] + gradient if name in gradients else gradient  # fed two steps: add
     return gradients
 

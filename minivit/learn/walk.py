@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .passes import TINY, Walk, norm, take
 from .graph import Place, Step
+from .passes import TINY, Walk, norm, run_walk
 
 NAME, SHAPE = 30, 17  # widths of columns
 
@@ -16,9 +16,9 @@ def walk(index: int = 0) -> str:
 
     Forward: every tensor's name, shape, norm and first values, its formula, and the line that computes it. Backward:
     the same of every gradient, and beside its norm the slope of the loss along it, measured by finite differences.
-    Raises ValueError for an index that there is not.
+    Raises ConfigError for an index that there is not.
     """
-    it = take(index)
+    it = run_walk(index)
     order = _order(it.steps)
     size = sum(it.values[name].size for name in order if "." in name or name in ("cls_token", "pos_embed"))
     return "\n".join(
@@ -29,7 +29,7 @@ def walk(index: int = 0) -> str:
             f"{'FORWARD':<{NAME}}{'shape':<{SHAPE}}{'norm':>10}   first values",
             *(line for name in order for line in _value(it, name)),
             "",
-            "Backward, from bottom to top. `measured` is what two forward passes say: the slope of the loss as the",
+            "Backward, from bottom to top. `measured` comes from two forward passes: the slope of the loss as the",
             "tensor moves along its gradient, which must be the gradient's norm.",
             "",
             f"{'GRADIENT OF THE LOSS FOR':<{NAME}}{'shape':<{SHAPE}}{'norm':>10}{'measured':>11}   first values",
@@ -54,7 +54,7 @@ def _value(it: Walk, name: str) -> list[str]:
 
 
 def _gradient(it: Walk, name: str) -> list[str]:
-    """The gradient, and a line for each step that the tensor fed: what it hands back."""
+    """The gradient, and a line for each step that uses the tensor: its contribution."""
     lines = [_row(name, it.gradients[name], f" {it.slopes[name]:>10.6g}")]
     for step in reversed(it.steps):
         for which, gradient in zip(step.inputs, step.operation.gradients):

@@ -11,7 +11,6 @@ from .dropout import dropout_backward, dropout_forward
 from .layernorm import LayerNormCache, layernorm_backward, layernorm_forward
 from .mlp import MlpCache, mlp_backward, mlp_forward
 
-
 NO_OUT = ((None,) * 2, (None,) * 4, (None,) * 2, (None,) * 4)  # new arrays for the gradients of all four parts
 
 

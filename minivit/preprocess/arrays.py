@@ -1,11 +1,11 @@
-"""What comes in from outside: batches are checked on the host and scaled before the model sees them."""
+"""Arrays that come in from outside: batches are checked on the host, and scaled before the model reads them."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from ..config import ViTConfig
+from ..errors import DataError, DataTypeError
 from ..ops.loss import check_labels
 
 
@@ -13,33 +13,33 @@ def check_images(images: Any, config: ViTConfig) -> np.ndarray:
     """The images as a host array, or one line on what is wrong with them.
 
     Expects (B, C, Sh, Sw) of the config's shape with B >= 1, uint8 or finite floats.
-    Raises ValueError for a shape or value, TypeError for a dtype.
+    Raises DataError for a shape or value, DataTypeError for a dtype.
     """
     images = np.asarray(images)
     C, Sh, Sw = config.image_shape
     if images.ndim != 4 or images.shape[1:] != (C, Sh, Sw):
         hint = "; add the channel axis with images[:, None]" if images.shape[1:] == (Sh, Sw) and C == 1 else ""
-        raise ValueError(
+        raise DataError(
             f"images of shape {images.shape} do not fit this model: expected (batch, {C}, {Sh}, {Sw}), "
             f"that is (images, channels, height, width){hint}"
         )
     if len(images) == 0:
-        raise ValueError("an empty batch was passed: the model needs at least one image")
+        raise DataError("an empty batch was passed: the model needs at least one image")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise TypeError(f"images must be uint8 (0..255) or floats (normalised already), not {images.dtype}")
+        raise DataTypeError(f"images must be uint8 (0..255) or floats (normalised already), not {images.dtype}")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         bad = np.argwhere(~np.isfinite(images))[0]
         place = tuple(map(int, bad[1:]))
-        raise ValueError(f"image {bad[0]} holds {images[tuple(bad)]} at (channel, row, column) {place}")
+        raise DataError(f"image {bad[0]} holds {images[tuple(bad)]} at (channel, row, column) {place}")
     return images
 
 
 def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels as host arrays; errors as in `check_images`, and ValueError for labels that do not match:
+    """Images and labels as host arrays; errors as in `check_images`, and DataError for labels that do not match:
     expected (B,) integers in 0..K-1, or (B, K) probabilities."""
     images, labels = check_images(images, config), np.asarray(labels)
     if labels.shape not in ((len(images),), (len(images), config.classes)):
-        raise ValueError(
+        raise DataError(
             f"labels of shape {labels.shape} do not fit {len(images)} images and {config.classes} classes: "
             f"expected ({len(images)},) class numbers or ({len(images)}, {config.classes}) probabilities"
         )
@@ -47,47 +47,28 @@ def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[np.ndarray
     return images, labels
 
 
-def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of every channel of uint8 images (B, C, Sh, Sw), of pixels in [0, 1]."""
-    means, stds = [], []
-    values = np.arange(256) / 255
-    for channel in range(images.shape[1]):
-        parts = (images[start : start + 1000, channel] for start in range(0, len(images), 1000))  # bincount makes int64
-        shares = sum(np.bincount(part.ravel(), minlength=256) for part in parts) / images[:, channel].size
-        means.append(float(shares @ values))
-        stds.append(max(1e-6, math.sqrt(shares @ (values - means[-1]) ** 2)))
-    return tuple(means), tuple(stds)
-
-
-def config_for(images: np.ndarray, classes: int, settings: dict[str, Any]) -> ViTConfig:
-    """The config of a model for a data set: `settings` are ViTConfig's fields, but for those that the training images,
-    uint8 (n, C, Sh, Sw), decide: size, channels, classes and pixel statistics."""
-    _, channels, height, width = images.shape
-    mean, std = pixel_statistics(images)
-    shape = {"image_size": (height, width), "channels": channels, "classes": classes}
-    return ViTConfig(**{**settings, **shape, "pixel_mean": mean, "pixel_std": std})
-
-
-def normalise(pixels: np.ndarray, config: ViTConfig, dtype: Any) -> np.ndarray:
+def normalise(pixels: np.ndarray, config: ViTConfig, dtype: Any, in_place: bool = False) -> np.ndarray:
     """Pixels of 0..255 (any dtype) to the model's input, (x/255 - mean)/std channel by channel.
 
     Shapes   pixels (B, C, Sh, Sw)  ->  (B, C, Sh, Sw) of `dtype`
+    With in_place=True pixels that have this dtype already are written over, which saves a copy.
     """
     assert config.pixel_mean is not None and config.pixel_std is not None  # filled in by the config itself
     scale = np.array([1 / (255 * std) for std in config.pixel_std], dtype).reshape(-1, 1, 1)
     shift = np.array([m / std for m, std in zip(config.pixel_mean, config.pixel_std)], dtype).reshape(-1, 1, 1)
-    inputs = pixels.astype(dtype)
+    inputs = pixels.astype(dtype, copy=not in_place)
     inputs *= scale
     inputs -= shift
     return inputs
 
 
-def prepare(images: np.ndarray, config: ViTConfig, dtype: Any) -> np.ndarray:
-    """Checked images as the model takes them: uint8 are scaled and normalised, floats are taken as they are."""
+def to_inputs(images: np.ndarray, config: ViTConfig, dtype: Any) -> np.ndarray:
+    """Checked images as the model reads them: uint8 are scaled and normalised, floats are taken as they are.
+    Raises DataError for floats that `dtype` cannot hold."""
     if images.dtype == np.uint8:
         return normalise(images, config, dtype)
     with np.errstate(over="ignore"):
         inputs = images.astype(dtype, copy=False)
     if inputs is not images and not np.isfinite(inputs).all():
-        raise ValueError(f"images hold numbers that {inputs.dtype} cannot: pass normalised floats, a few units large")
+        raise DataError(f"images hold values that {inputs.dtype} cannot: pass normalised floats, a few units large")
     return inputs

@@ -1,4 +1,4 @@
-"""Pictures of digits, photographed or drawn, made into what a model was trained on.
+"""The digit rule: pictures of digits, photographed or drawn, made into the form of MNIST's.
 
 MNIST's digits are white on black, scaled so that the longer side of the ink is 20 of the 28 pixels of the frame, and
 placed so that their centre of mass is the centre of the frame. A photo is none of that: dark ink on paper that is
@@ -7,47 +7,13 @@ form, step by step; a digit that came from MNIST comes out nearly as it was. Sou
 Y. LeCun, C. Cortes, C. Burges.
 """
 
-import os
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
-from ..data.idx import DataError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 DIGIT = 20 / 28  # how much of the frame the ink fills
-WORKING = 224  # pixels: larger pictures are first reduced to sides of at most this; noise fades
 FAINTEST = 16.0  # of 255: what differs less from the paper is no ink
 EDGE = 0.2  # of the full strength of the ink: what is fainter does not count for the size of the digit
 SPECK = 0.05  # of the ink of the largest stroke: what is smaller and apart from it is dust
-
-
-def read_picture(path: str | os.PathLike[str], channels: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Read a picture file (PNG, JPEG, whatever pillow reads) for a model of images of this size.
-
-    channels: 1 prepares the picture as a digit of MNIST: grey, light on dark, cropped to the ink, scaled to fill 20/28
-    of the height or width (whichever comes first), centred by mass; 3 only resizes it, in RGB. Transparent places count
-    as white paper, or as black where nothing would be seen on white.
-    Returns uint8 (channels, height, width).
-    Raises DataError if the file cannot be read, if no digit stands out in it, if channels is neither 1 nor 3, and if
-    pillow is not installed.
-    """
-    if channels not in (1, 3):
-        raise DataError(
-            f"the model takes images of {channels} channels, a picture has 1 or 3; give it a folder of IDX files"
-        )
-    picture = _open(path, max(WORKING, 2 * height, 2 * width))
-    if channels == 3:
-        pixels = np.asarray(_on_paper(picture, "white").resize((width, height)))
-        return np.moveaxis(pixels, -1, 0).copy()  # (height, width, 3) -> (3, height, width)
-    for paper in ("white", "black"):
-        ink = find_ink(np.asarray(_on_paper(picture, paper).convert("L"), np.float32))
-        if ink is not None:
-            return place_ink(ink, height, width)[np.newaxis]
-    raise DataError(f"no digit stands out in {path}; expected one, clearly lighter or darker than an even background")
 
 
 def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
@@ -66,6 +32,29 @@ def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
     dust[0] = False  # what belongs to no stroke: the soft edges of them all
     ink[dust[stroke]] = 0
     return ink
+
+
+def like_mnist(images: npt.NDArray[np.uint8]) -> bool:
+    """Whether nine of ten images (n, Sh, Sw), light on dark, have MNIST's form: ink whose longer side fills 20/28 of
+    the frame and whose centre of mass is the middle of the frame, both to a pixel and a half."""
+    n, height, width = images.shape
+    if height != width:
+        return False
+    fitting = 0
+    for start in range(0, n, 1000):
+        ink = images[start : start + 1000] / np.float32(255)
+        drawn = ink > EDGE
+        extents = [
+            side - np.argmax(places, axis=1) - np.argmax(places[:, ::-1], axis=1)
+            for places, side in ((drawn.any(2), height), (drawn.any(1), width))
+        ]
+        mass = np.maximum(ink.sum((1, 2)), 1e-6)
+        middles = [(ink.sum(3 - axis) * np.arange(side)).sum(1) / mass for axis, side in ((1, height), (2, width))]
+        fits = abs(np.maximum(*extents) - DIGIT * height) <= 1.5 * height / 28
+        for middle, side in zip(middles, (height, width)):
+            fits &= abs(middle - side / 2) <= 1.5 * side / 28
+        fitting += int(fits.sum())
+    return fitting >= 0.9 * n
 
 
 def label_strokes(drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
@@ -99,34 +88,6 @@ def place_ink(ink: npt.NDArray[np.float32], height: int, width: int) -> npt.NDAr
     frame = np.zeros((height, width), np.uint8)
     frame[_centred(digit.sum(1), height), _centred(digit.sum(0), width)] = np.rint(255 * digit)
     return frame
-
-
-def _open(path: str | os.PathLike[str], side: int) -> "Image":
-    """The picture in the file, upright, as RGBA, no side longer than `side`."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError:
-        raise DataError('reading pictures needs pillow, which is not installed: pip install "minivit[viz]"') from None
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith(("I", "F")):  # 16 or 32 bits: whatever its scale is, make it 0..255
-                values = np.nan_to_num(np.asarray(picture, np.float64))
-                values -= values.min()
-                picture = Image.fromarray((255 * values / (values.max() or 1)).astype(np.uint8))
-            picture = picture.convert("RGBA")
-    except Exception as error:  # damaged files make pillow raise nearly anything
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"cannot read {path}: {reason}; expected a picture, PNG or JPEG for example") from None
-    picture.thumbnail((side, side), Image.Resampling.BOX)
-    return picture
-
-
-def _on_paper(picture: "Image", colour: str) -> "Image":
-    """An RGBA picture laid on paper of a colour, as RGB."""
-    from PIL import Image
-
-    return Image.alpha_composite(Image.new("RGBA", picture.size, colour), picture).convert("RGB")
 
 
 def _fit_paper(grey: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float]:

@@ -3,24 +3,25 @@
 config.json         the settings, written first
 metrics.jsonl       a line for every report
 state.safetensors   all that is needed to go on: written at every save and removed at the end
-model.safetensors   the trained model: the mean of the weights with --ema, else the last
+model.safetensors   the trained model: the averaged weights with --ema, else the last
 result.json         what came out, written last
 curves.png          loss and error over the epochs, where matplotlib is installed
-confusion.png       what the test took for what, likewise
+confusion.png       the confusion matrix of the test set, likewise
 """
 
 import contextlib
-import itertools
 import json
 import shlex
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import CheckpointError, MinivitError
+from ..atomic import check_format, read_json, write_atomically
 from ..data import full_name
-from ..atomic import read_json, write_atomically
+from ..errors import CheckpointError, MinivitError
 
+FORMAT = 1  # of config.json, state.safetensors and result.json; a file without a number is of format 0, and is read
 STATE = "state.safetensors"
 PICTURES = ("curves.png", "confusion.png")
 FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", *PICTURES)
@@ -28,8 +29,12 @@ SETTINGS = {"data", "data_sha256", "model", "train"}  # what config.json holds, 
 RESULT = {"test_accuracy", "test_correct", "test_total", "parameters", "train_seconds", "seed", "data"}  # result.json
 
 
-class Interrupted(Exception):
-    """Training was stopped, and what was saved is kept. The message says how to go on."""
+class Interrupted(MinivitError):
+    """Training was stopped by a signal, `number`, and what was saved is kept. The message says how to resume."""
+
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.number = int(number)
 
 
 def new_folder(data: str, out: str | None, overwrite: bool) -> Path:
@@ -45,7 +50,7 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Path:
         what = "a run" if "config.json" in found else " and ".join(found)
         raise FileExistsError(f"{folder} holds {what} already: choose another --out, --resume it, or --overwrite it")
     if "config.json" in found:
-        with holding(folder):  # not while another process trains in it
+        with locked(folder):  # not while another process trains in it
             pass
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
@@ -54,7 +59,7 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Path:
 
 
 @contextlib.contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep other processes from training in a run's folder, and say what is left of the run if it is stopped.
 
     Raises CheckpointError if another process is training in it, Interrupted instead of KeyboardInterrupt, and an
@@ -66,20 +71,22 @@ def holding(folder: Path) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            raise Interrupted(f"stopped; what was saved before is kept, {go_on(folder)}") from None
+            raise Interrupted(f"stopped; what was saved before is kept, {resume_hint(folder)}") from None
         except BrokenPipeError:
-            raise Interrupted(f"stopped, since nobody reads what it prints; all is kept, {go_on(folder)}") from None
+            raise Interrupted(
+                f"stopped, since nobody reads what it prints; all is kept, {resume_hint(folder)}"
+            ) from None
         except OSError as error:
             reason = f"cannot write to {folder}: {error.strerror or error}; what was saved before is kept"
-            raise OSError(f"{reason}, {go_on(folder)}") from None
+            raise OSError(f"{reason}, {resume_hint(folder)}") from None
 
 
-def go_on(folder: Path) -> str:
-    """What to type to go on with a run."""
-    return f"go on with: minivit train --resume {shlex.quote(str(folder))}"
+def resume_hint(folder: Path) -> str:
+    """What to type to resume a run."""
+    return f"resume it with: minivit train --resume {shlex.quote(str(folder))}"
 
 
-def tidy(folder: Path, metrics: list[dict[str, Any]]) -> None:
+def rewind_to_last_save(folder: Path, metrics: list[dict[str, Any]]) -> None:
     """Bring a folder back to its last save: without files that a killed process wrote in part, and with these reports
     in metrics.jsonl; the lines behind them will be written again."""
     for name in FILES:
@@ -104,29 +111,45 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:
-    """What config.json holds; None if there is none. Raises CheckpointError if it is damaged."""
-    return _read(folder / "config.json", SETTINGS)
+    """What config.json holds, in today's format; None if there is none. Raises CheckpointError if it is damaged or of a
+    later format."""
+    settings = _read(folder / "config.json", SETTINGS)
+    return None if settings is None else current_settings(settings)
+
+
+def current_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings, of any format so far, with today's names."""
+    renamed = {"warmup": "warmup_fraction", "views": "tta"}  # format 0
+    return {**settings, "train": {renamed.get(name, name): value for name, value in settings["train"].items()}}
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """What result.json holds; None if there is none. Raises CheckpointError if it is damaged."""
-    return _read(folder / "result.json", RESULT)
+    """What result.json holds, in today's format; None if there is none. Raises CheckpointError if it is damaged or of a
+    later format."""
+    result = _read(folder / "result.json", RESULT)
+    if result is not None and "views" in result:
+        result["tta"] = result.pop("views")
+    return result
 
 
 def _read(path: Path, names: set[str]) -> dict[str, Any] | None:
     values = read_json(path)
     if values is not None and not (isinstance(values, dict) and values.keys() >= names):
         raise CheckpointError(f"{path}: not written by minivit train, expected values of {', '.join(sorted(names))}")
+    if values is not None:
+        check_format(values, FORMAT, path)
     return values
 
 
 def _first_free(name: str) -> Path:
-    for n in itertools.count(1):
+    n = 1
+    while True:
         folder = Path("runs") / f"{name}-{n}"
-        with contextlib.suppress(FileExistsError):
+        try:
             folder.mkdir(parents=True)  # whoever makes it has it
             return folder
-    raise AssertionError
+        except FileExistsError:
+            n += 1
 
 
 def _lock(file: IO) -> bool:

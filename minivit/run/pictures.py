@@ -1,32 +1,33 @@
 """Pictures of a run, where matplotlib is installed (the extra `[viz]`)."""
 
-import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..atomic import write_atomically
-from .folder import read_metrics, read_result
+from ..errors import MissingPackageError
+from ..plotting import new_figure, save_figure
+from .folder import read_metrics, read_result, read_settings
 
 
 def save_pictures(folder: Path) -> bool:
-    """Draw a run's loss and error over the epochs into curves.png, and what its test took for what into
+    """Draw a run's loss and error over the epochs into curves.png, and the confusion matrix of its test into
     confusion.png; False if matplotlib is not installed."""
     try:
         save_curves(folder)
-    except ModuleNotFoundError:
+    except MissingPackageError:
         return False
     result = read_result(folder)
     if result and "test_confusion" in result:
         rows = [row.split() for row in result["test_confusion"]]
-        save_confusion(np.array(rows, int), folder / "confusion.png")
+        names = (read_settings(folder) or {}).get("model", {}).get("class_names")
+        save_confusion(np.array(rows, int), folder / "confusion.png", names)
     return True
 
 
 def save_curves(folder: Path) -> None:
-    """Draw the lines of metrics.jsonl into curves.png. Raises ModuleNotFoundError if matplotlib is missing."""
-    figure = _figure(9, 3.6)
+    """Draw the lines of metrics.jsonl into curves.png. Raises MissingPackageError if matplotlib is missing."""
+    figure = new_figure(9, 3.6)
     lines = read_metrics(folder)
     loss, error = figure.subplots(1, 2)
     for prefix, label, colour in (("", "training (augmented)", "#0072b2"), ("valid_", "validation", "#d55e00")):
@@ -46,19 +47,19 @@ def save_curves(folder: Path) -> None:
     for axes in (loss, error):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-    _save(figure, folder / "curves.png")
+    save_figure(figure, folder / "curves.png")
 
 
-def save_confusion(confusion: np.ndarray, path: Path) -> None:
+def save_confusion(confusion: np.ndarray, path: Path, names: Sequence[str] | None = None) -> None:
     """Draw a confusion matrix (K, K), a row for each true class, a column for each predicted one, into a picture file
-    of the format that its name ends with.
+    of the format that its name ends with. names: of the classes; without them they are called by their numbers.
 
-    Only the mistakes are coloured: the right answers are so many that beside them nothing else could be seen.
-    Raises ModuleNotFoundError if matplotlib is missing, OSError if the file cannot be written.
+    Only the mistakes are coloured: beside the many correct answers they could not be seen.
+    Raises MissingPackageError if matplotlib is missing, OSError if the file cannot be written.
     """
     K = len(confusion)
     side = min(12.0, 1.5 + 0.45 * K)
-    figure = _figure(side + 0.8, side)
+    figure = new_figure(side + 0.8, side)
     axes = figure.subplots()
     mistakes = confusion * (1 - np.eye(K, dtype=int))
     image = axes.imshow(mistakes, "Oranges", vmin=0, vmax=max(1, mistakes.max()))
@@ -69,23 +70,9 @@ def save_confusion(confusion: np.ndarray, path: Path) -> None:
             colour = "grey" if row == column else "white" if dark else "black"
             if count:
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
-        axes.set_xticks(range(K))
-        axes.set_yticks(range(K))
+        upright = names is not None and max(map(len, names)) > 2
+        axes.set_xticks(range(K), names, rotation=90 if upright else 0)
+        axes.set_yticks(range(K), names)
     right, images = int(confusion.trace()), int(confusion.sum())
-    axes.set(xlabel="taken for", ylabel="true class", title=f"{right} of {images} right")
-    _save(figure, path)
-
-
-def _figure(width: float, height: float) -> Any:
-    """An empty figure of so many inches."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ModuleNotFoundError("drawing needs matplotlib, which is missing: pip install minivit[viz]") from None
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _save(figure: Any, path: Path) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:] or "png", dpi=120)
-    write_atomically(path, picture.getvalue())
+    axes.set(xlabel="predicted class", ylabel="true class", title=f"{right} of {images} correct")
+    save_figure(figure, path)

@@ -1,4 +1,4 @@
-"""A run: one training from start to end, in a folder from which it can be continued, and reading it back."""
+"""A run: one training from start to end, in a folder from which it can be resumed."""
 
 import contextlib
 import hashlib
@@ -10,30 +10,38 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import __version__
-from ..backend import device_module
-from ..checkpoint import CheckpointError, write_json
-from ..config import TrainConfig, ViTConfig
-from ..data import DataError, Dataset, Split, full_name, load, split_validation
-from ..data.mnist import find_mnist
-from ..train.nonfinite import first_not_finite
-from ..train.evaluate import evaluate
-from .folder import STATE, Interrupted, add_metrics, go_on, holding, new_folder, read_result, read_settings, tidy
-from ..preprocess.arrays import config_for
-from .display import Display, stop_on_signals
-from .state import load_state, save_state
-from ..train.trainer import NotFinite, Trainer, TrainingError, fit, steps_per_epoch
+from ..atomic import write_json
+from ..backend import device_module, to_device
+from ..config import ViTConfig
+from ..data import Split, full_name, load, split_validation
+from ..errors import CheckpointError, ConfigError, TrainingError
+from ..preprocess import Preprocessing
+from ..train import NotFinite, TrainConfig, Trainer, evaluate, first_not_finite, fit, steps_per_epoch
 from ..vit import ViT
+from .display import Display
+from .folder import (
+    FORMAT,
+    STATE,
+    Interrupted,
+    add_metrics,
+    locked,
+    new_folder,
+    read_settings,
+    resume_hint,
+    rewind_to_last_save,
+)
+from .load import Run, load_run
+from .settings import config_for
+from .signals import stop_on_signals
+from .state import load_state, save_state
 
-PRETRAINED = Path(__file__).parent / "pretrained"
 
+class _Parts(NamedTuple):
+    """The images of a run."""
 
-class Run(NamedTuple):
-    """A run read back from its folder."""
-
-    folder: Path
-    model: ViT
-    settings: dict[str, Any]  # config.json
-    result: dict[str, Any] | None  # result.json; None if training has not ended
+    train: Split
+    valid: Split
+    test: Split
 
 
 def start_run(
@@ -43,33 +51,46 @@ def start_run(
     config: TrainConfig,
     device: str = "cpu",
     overwrite: bool = False,
+    init: str | None = None,
 ) -> Run:
     """Train a model on a data set from start to end: what `minivit train` does. Prints as it goes.
 
     data: "mnist5k", "mnist" or a folder of IDX files; out: the run's folder; model_settings: ViTConfig's fields, but
-    for those the data decide (image size, channels, classes, pixel statistics).
+    for those that the data decide (image size, channels, classes, pixel statistics). init: a run, or a model's file,
+    whose weights to start from instead of random ones; its config is taken over, and `model_settings` may change in it
+    what changes no shape (the dropouts, for example).
     Raises Interrupted after SIGINT or SIGTERM, TrainingError for a loss that is not finite, FileExistsError if `out`
-    holds a run already and `overwrite` is false, OSError if it cannot be written.
+    holds a run already and `overwrite` is false, OSError if it cannot be written, ConfigError if the data or the
+    settings do not fit the model of `init`.
     """
     device_module(device)  # a GPU that cannot be used is refused before there is a folder
     dataset = load(data)
-    train, _ = split_validation(dataset.train, config.validation)
-    model_config = config_for(train.images, dataset.classes, model_settings)
+    train, valid = split_validation(dataset.train, config.validation)
+    parts = _Parts(train, valid, dataset.test)
+    if init is None:
+        preprocessing = Preprocessing.of_images(train.images)
+        model_config = config_for(train.images, dataset.classes, model_settings)
+        model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
+    else:
+        model = _initialised(init, train.images, dataset.classes, model_settings, device)
     folder = new_folder(data, out, overwrite)
     settings = {
+        "format": FORMAT,
         "minivit": __version__,
         "data": full_name(data),
         "data_sha256": _fingerprint(dataset.train),
-        "model": model_config.to_dict(),
+        "init": init,
+        "model": model.config.to_dict(),
+        "preprocessing": model.preprocessing.to_dict() if model.preprocessing else None,
         "train": config.to_dict(),
     }
     write_json(folder / "config.json", settings)
-    with holding(folder):
-        return _train(folder, settings, dataset, device)
+    with locked(folder):
+        return _train(folder, settings, parts, model, config)
 
 
 def resume_run(path: str, device: str = "cpu") -> Run:
-    """Continue a run that was interrupted, from its last save: what `minivit train --resume` does. It ends with the
+    """Resume a run that was interrupted, from its last save: what `minivit train --resume` does. It ends with the
     same bytes in model.safetensors as if it had never stopped. A run that has ended is only read.
 
     Raises CheckpointError if there is no run, or if its state is damaged or of other settings; else as `start_run`.
@@ -84,106 +105,91 @@ def resume_run(path: str, device: str = "cpu") -> Run:
     dataset = load(settings["data"])
     if _fingerprint(dataset.train) != settings["data_sha256"]:
         raise CheckpointError(f"{folder}: the data in {settings['data']} are not those it was started with")
-    with holding(folder):
-        return _train(folder, settings, dataset, device)
+    config = TrainConfig.from_dict(settings["train"])
+    parts = _Parts(*split_validation(dataset.train, config.validation), dataset.test)
+    model_config = ViTConfig.from_dict(settings["model"])
+    stored = settings.get("preprocessing")
+    preprocessing = Preprocessing.from_dict(stored) if stored else None
+    init = settings.get("init")
+    if init is not None and not (folder / STATE).exists():
+        model = _initialised(init, parts.train.images, dataset.classes, settings["model"], device)
+    else:
+        model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
+    with locked(folder):
+        return _train(folder, settings, parts, model, config)
 
 
-def load_run(path: str | Path, device: str = "cpu") -> Run:
-    """Read a run from its folder, from the path of its model.safetensors, or, for the word "pretrained", the run that
-    comes with minivit.
-
-    Raises CheckpointError, in one line, if there is no trained model or a file of the run is damaged.
-    """
-    found = PRETRAINED if path == "pretrained" else Path(path)
-    folder = found.parent if found.is_file() else found
-    model_file = found if found.is_file() else folder / "model.safetensors"
-    if not model_file.exists():
-        advice = go_on(folder) if (folder / "config.json").exists() else "train one with minivit train"
-        raise CheckpointError(f"{path}: there is no trained model here; {advice}")
-    model = ViT.load(model_file, device)
-    return Run(folder, model, read_settings(folder) or {}, read_result(folder))
-
-
-def overlap(run: Run, split: Split) -> int | None:
-    """How many images of a split (n, C, Sh, Sw) the run was trained on, compared pixel by pixel; None if the run's
-    data are not on this machine."""
-    name, config = run.settings.get("data"), run.settings.get("train", {})
-    if name is None or (name == "mnist" and find_mnist() is None):
-        return None
-    try:
-        train, _ = split_validation(load(name).train, config.get("validation"))
-    except DataError:
-        return None
-    trained = {image.tobytes() for image in train.images}
-    return sum(image.tobytes() in trained for image in split.images)
+def _initialised(init: str, images: np.ndarray, classes: int, model_settings: dict[str, Any], device: str) -> ViT:
+    """The model of a run, with these settings changed, for images (n, C, Sh, Sw) and a number of classes."""
+    model = load_run(init, device).model
+    if images.shape[1:] != model.config.image_shape or classes != model.config.classes:
+        raise ConfigError(
+            f"--init {init} reads images of {model.config.image_shape} (channels, height, width) in "
+            f"{model.config.classes} classes, the data have {images.shape[1:]} in {classes}: "
+            "choose another model, or train without --init"
+        )
+    config = ViTConfig.from_dict({**model.config.to_dict(), **model_settings})
+    before = model.params
+    changed = ViT(config, device=device, preprocessing=model.preprocessing or Preprocessing.of_images(images))
+    if changed.params.shapes != before.shapes:
+        differ = sorted({*changed.params.shapes.items()} ^ {*before.shapes.items()})
+        raise ConfigError(
+            f"the model settings do not fit --init {init}: {differ[0][0]} has another shape there; leave them out"
+        )
+    changed.params.flat[...] = to_device(before.flat, device)
+    return changed
 
 
-def result_line(result: dict[str, Any]) -> str:
-    """The one line that a run ends with."""
-    return (
-        f"test accuracy {100 * result['test_accuracy']:.2f} % ({result['test_correct']} of {result['test_total']}), "
-        f"{result['parameters']} parameters, trained in {result['train_seconds']:.1f} s"
-    )
-
-
-def views_line(result: dict[str, Any]) -> str:
-    """What a run with views says before its result."""
-    return (
-        f"the test averages over each image and {result['views']} moved copies of it; "
-        f"of the images alone {100 * result['plain_accuracy']:.2f} % are right"
-    )
-
-
-def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str) -> Run:
+def _train(folder: Path, settings: dict[str, Any], parts: _Parts, model: ViT, config: TrainConfig) -> Run:
     """Train from the last save, or from the beginning, to the end."""
     started = time.perf_counter()
-    config = TrainConfig(**settings["train"])
-    train, valid = split_validation(dataset.train, config.validation)
-    model = ViT(ViTConfig.from_dict(settings["model"]), config.seed, device=device)
+    train, valid, test_images = parts
     epochs = config.epochs_for(len(train.labels))
-    epoch_steps = steps_per_epoch(config, train)
+    epoch_steps = steps_per_epoch(config.batch_size, len(train.labels))
     trainer = Trainer(model, config, epochs * epoch_steps)
-    progress, metrics, seconds = load_state(folder / STATE, settings, trainer)
-    tidy(folder, metrics)
+    sums, metrics, seconds = load_state(folder / STATE, settings, trainer)
+    rewind_to_last_save(folder, metrics)
     print(
         f"run {folder}: {model.params.flat.size} parameters, {epochs} epochs of {len(train.labels)} images "
-        f"({len(valid.labels)} more for validation), {trainer.workers.threads} threads"
-        + (f"; going on at step {trainer.state.step} of {trainer.total_steps}" if trainer.state.step else ""),
+        f"({len(valid.labels)} more for validation), {trainer.pool.threads} threads"
+        + (f"; resumed at step {trainer.state.step} of {trainer.total_steps}" if trainer.state.step else ""),
         flush=True,
     )
 
     def save() -> None:
         spent = seconds + time.perf_counter() - started
-        save_state(folder / STATE, settings, trainer, progress, metrics, spent)
+        save_state(folder / STATE, settings, trainer, sums, metrics, spent)
 
-    display = Display(trainer, epochs, len(train.labels))
-    with display, stop_on_signals() as stop, _explained(trainer, folder):
-        for step, report in fit(trainer, train, valid, epochs, progress):
-            display.step(step)
+    display = Display(trainer, epochs, epoch_steps, len(train.labels))
+    steps = fit(trainer, train, valid, epochs, sums)
+    with display, stop_on_signals() as stop, _located(trainer, folder), contextlib.closing(steps):
+        for result, report in steps:
+            display.step(result)
             if report:
                 metrics.append(report._asdict())
                 add_metrics(folder, metrics[-1])
-            stopping = bool(stop)
+            stopping = stop.is_set()
             if stopping or trainer.state.step % (config.save_every or epoch_steps) == 0:
                 save()
             if report:
                 display.report(report)
             if stopping:
                 reached = f"step {trainer.state.step} of {trainer.total_steps}"
-                raise Interrupted(f"stopped after {reached}, everything is saved; {go_on(folder)}")
+                raise Interrupted(f"stopped after {reached}, everything is saved; {resume_hint(folder)}", stop.signal)
     trained = time.perf_counter()
 
     final = trainer.averaged_model()
     final.save(folder / "model.safetensors")
-    test = plain = evaluate(final, dataset.test, trainer.workers)
-    if config.views:
-        test = evaluate(final, dataset.test, trainer.workers, config.views)
-    result = {
+    test = plain = evaluate(final, test_images, trainer.pool)
+    if config.tta:
+        test = evaluate(final, test_images, trainer.pool, config.tta)
+    result_values = {
+        "format": FORMAT,
         "test_accuracy": test.accuracy,
         "test_correct": test.correct,
         "test_total": test.total,
         "test_loss": test.loss,
-        "views": config.views,
+        "tta": config.tta,
         "plain_accuracy": plain.accuracy,
         "test_confusion": [" ".join(map(str, row)) for row in test.confusion],  # a line for each true class
         "parameters": int(model.params.flat.size),
@@ -192,14 +198,14 @@ def _train(folder: Path, settings: dict[str, Any], dataset: Dataset, device: str
         "seed": config.seed,
         "data": settings["data"],
     }
-    write_json(folder / "result.json", result)
+    write_json(folder / "result.json", result_values)
     (folder / STATE).unlink(missing_ok=True)
-    return Run(folder, final, settings, result)
+    return Run(folder, final, settings, result_values)
 
 
 @contextlib.contextmanager
-def _explained(trainer: Trainer, folder: Path) -> Iterator[None]:
-    """Say more about a loss that is not finite: where it came from, and what is left of the run."""
+def _located(trainer: Trainer, folder: Path) -> Iterator[None]:
+    """Name the operation that produced a loss that is not finite, and what is left of the run."""
     try:
         yield
     except NotFinite as error:

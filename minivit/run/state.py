@@ -1,7 +1,7 @@
 """The state of a training run: everything that a step number alone does not determine.
 
-Randomness is stateless, so the parameters, AdamW's two means, the mean of the weights, the step, and the sums and
-reports so far are enough to go on to the same bytes.
+Randomness is stateless, so the parameters, AdamW's two means, the averaged weights, the step, and the sums and
+reports so far are enough to resume to the same bytes.
 """
 
 from pathlib import Path
@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from ..atomic import check_format
 from ..backend import Array, to_device, to_host
-from ..checkpoint import CheckpointError, read_tensors, write_tensors
-from ..train.trainer import Progress, Trainer, TrainingError
+from ..checkpoint import read_tensors, write_tensors
+from ..errors import CheckpointError, TrainingError
+from ..train import RunningSums, Trainer
+from .folder import FORMAT, current_settings
 
 
 def save_state(
-    path: Path, settings: dict[str, Any], trainer: Trainer, progress: Progress, metrics: list, seconds: float
+    path: Path, settings: dict[str, Any], trainer: Trainer, sums: RunningSums, metrics: list, seconds: float
 ) -> None:
     """Write the state to a safetensors file, atomically. metrics: the reports so far; seconds: spent training.
-    Raises TrainingError, and keeps what was saved before, if the state is not finite: a GPU is asked only here."""
+    Raises TrainingError, and keeps what was saved before, if the state is not finite. This is the only place that reads
+    the whole state back from a GPU."""
     vectors = {name: to_host(vector) for name, vector in _vectors(trainer).items()}
     for name, vector in vectors.items():
         if not np.isfinite(vector).all():
@@ -27,12 +31,13 @@ def save_state(
                 "start again with a lower --learning-rate"
             )
     content = {
+        "format": FORMAT,
         "settings": settings,
         "step": trainer.state.step,
-        "progress": {
-            "loss": float(progress.loss),
-            "correct": int(progress.correct),
-            "images": progress.images,
+        "sums": {
+            "loss": float(sums.loss),
+            "correct": int(sums.correct),
+            "images": sums.images,
         },
         "metrics": metrics,
         "seconds": seconds,
@@ -40,12 +45,16 @@ def save_state(
     write_tensors(path, vectors, content)
 
 
-def load_state(path: Path, settings: dict[str, Any], trainer: Trainer) -> tuple[Progress, list, float]:
-    """Put a saved state into the trainer and return its progress, metrics and seconds; those of a beginning if there
+def load_state(path: Path, settings: dict[str, Any], trainer: Trainer) -> tuple[RunningSums, list, float]:
+    """Put a saved state into the trainer and return its sums, metrics and seconds; those of a beginning if there
     is no such file. Raises CheckpointError if it is damaged, or not of these settings."""
     if not path.exists():
-        return Progress(), [], 0.0
+        return RunningSums(), [], 0.0
     arrays, content = read_tensors(path)
+    check_format(content, FORMAT, path)
+    if content.get("format", 0) == 0:
+        content["sums"] = content.pop("progress")
+        content["settings"] = current_settings(content["settings"])
     if content.get("settings") != settings:
         raise CheckpointError(f"{path}: saved under other settings than those in the config.json beside it")
     for name, vector in _vectors(trainer).items():
@@ -53,7 +62,7 @@ def load_state(path: Path, settings: dict[str, Any], trainer: Trainer) -> tuple[
             raise CheckpointError(f"{path}: {name} is missing or does not fit this model")
         vector[...] = to_device(arrays[name], trainer.model.device)
     trainer.state.step = content["step"]
-    return Progress(**content["progress"]), content["metrics"], content["seconds"]
+    return RunningSums(**content["sums"]), content["metrics"], content["seconds"]
 
 
 def _vectors(trainer: Trainer) -> dict[str, Array]:

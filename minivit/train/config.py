@@ -32,11 +32,15 @@ class TrainConfig:
     augment: float = option(1.0, "strength of the random rotation, scaling, shear and translation; 0 disables them")
     tta: int = option(0, "test-time augmentation: average over each test image and this many augmented copies of it")
     validation: int | None = option(None, "training images held out for validation (default: a tenth, at most 5,000)")
-    save_every: int | None = option(None, "steps between two saves of the training state (default: an epoch)", machine=True)
+    save_every: int | None = option(
+        None, "steps between two saves of the training state (default: an epoch)", machine=True
+    )
     log_every: int | None = option(None, "steps between two lines of metrics.jsonl (default: an epoch)")
     seed: int = option(0, "seed of the initial weights, the shuffling, the augmentation and the dropouts")
     threads: int | None = option(None, "threads that compute (default: the cores available)", machine=True)
-    keep_memory: bool = option(True, "keep freed memory in the process, which makes a step much faster on Linux", machine=True)
+    keep_memory: bool = option(
+        True, "keep freed memory in the process, which makes a step much faster on Linux", machine=True
+    )
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "threads", "save_every", "log_every"):
@@ -57,6 +61,13 @@ class TrainConfig:
     def epochs_for(self, images: int) -> int:
         """The number of epochs on so many training images."""
         return self.epochs or max(1, min(MOST_EPOCHS, round(IMAGES_SEEN / images)))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
+        """The inverse of `to_dict`. Raises ConfigError for a field that does not exist."""
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+        check(not unknown, f"unknown training settings {sorted(unknown)}: the file is of another version of minivit")
+        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON values."""

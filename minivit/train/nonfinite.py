@@ -1,4 +1,4 @@
-"""When training goes wrong: which operation made the first NaN, and can the model learn at all?"""
+"""Which operation produced the first value that is not finite?"""
 
 import sys
 from types import FrameType
@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import array_module
-from ..config import TrainConfig
-from ..data import load
-from ..preprocess.arrays import config_for
-from ..parallel import Workers
-from ..rng import SHUFFLE, generator
-from .trainer import Trainer, TrainingError
-from ..vit import ViT
-
-OVERFIT_IMAGES, OVERFIT_LOSS, OVERFIT_STEPS = 64, 1e-3, 600
+from ..parallel import WorkerPool, loss_and_grads
+from .trainer import Trainer
 
 
 def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -> str:
@@ -38,37 +31,13 @@ def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -
     sys.setprofile(watch)
     try:
         with np.errstate(all="ignore"):
-            trainer.gradients(images, labels, Workers(1))  # in this thread, which is watched
+            loss_and_grads(
+                trainer.model.params, images, labels, trainer.model.config, WorkerPool(1),  # this thread is watched
+                label_smoothing=trainer.config.label_smoothing, seed=trainer.config.seed, step=trainer.state.step,
+            )  # fmt: skip
     finally:
         sys.setprofile(before)
     return f"{found[0]} made the first of them" if found else "repeating the step gave finite numbers"
-
-
-def overfit(data: str, model_settings: dict[str, Any], train_settings: dict[str, Any], device: str = "cpu") -> None:
-    """Train on 64 images of a data set until the loss is below 1e-3, and print how it goes; writes no file.
-
-    The first thing to try on a new model or data set: a sound one can learn 64 images by heart. Augmentation,
-    smoothing, weight decay and dropouts, which are there to prevent that, are off.
-    Raises TrainingError, saying what to look at, if 600 steps are not enough.
-    """
-    dataset = load(data)
-    off = {"dropout": 0.0, "attention_dropout": 0.0, "drop_path": 0.0}
-    config = TrainConfig(**{**train_settings, "label_smoothing": 0.0, "weight_decay": 0.0})
-    model_config = config_for(dataset.train.images, dataset.classes, {**model_settings, **off})
-    trainer = Trainer(ViT(model_config, config.seed, device=device), config)
-    rows = generator(config.seed, SHUFFLE).permutation(len(dataset.train.labels))[:OVERFIT_IMAGES]
-    for step in range(1, OVERFIT_STEPS + 1):
-        loss = float(trainer.step(dataset.train.images[rows], dataset.train.labels[rows]))
-        if step & (step - 1) == 0 or loss < OVERFIT_LOSS:  # 1, 2, 4, 8, ...
-            print(f"step {step}: loss {loss:.5f}", flush=True)
-        if loss < OVERFIT_LOSS:
-            print(f"{len(rows)} images learned by heart in {step} steps: the model, its gradients and the data work")
-            return
-    raise TrainingError(
-        f"{len(rows)} images should be learned by heart, but the loss is {loss:.4f} after {OVERFIT_STEPS} steps. "
-        "Look at: the learning rate (try a tenth and ten times of it), labels that contradict each other, images that "
-        "are all alike, and, after changes to an operation, minivit gradcheck"
-    )
 
 
 def _finite(value: Any) -> bool:

@@ -7,8 +7,8 @@ import pytest
 
 import minivit.gradcheck.suite as command
 from minivit.gradcheck import CASES, SWITCHES, plot_curve, run
-from minivit.gradcheck.suite import choose
 from minivit.gradcheck.curve import measure_curve
+from minivit.gradcheck.suite import choose
 
 
 def test_an_operation_and_its_variants_are_checked_by_both_methods():

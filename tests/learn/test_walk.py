@@ -9,10 +9,10 @@ import pytest
 import minivit
 from minivit import cross_entropy_backward, cross_entropy_forward, vit_backward, vit_forward
 from minivit.data import load
-from minivit.preprocess.arrays import normalise
-from minivit.model import initial_params
 from minivit.learn import take, walk
 from minivit.learn.passes import TINY, norm
+from minivit.model import initial_params
+from minivit.preprocess.arrays import normalise
 
 INDEX = 7
 

@@ -15,9 +15,9 @@ import minivit.run.start
 from minivit.checkpoint import CheckpointError, read_tensors, write_tensors
 from minivit.config import TrainConfig
 from minivit.data import DataError, load, split_validation
-from minivit.run.folder import Interrupted, holding, read_metrics
 from minivit.preprocess.arrays import pixel_statistics
 from minivit.run.display import Display
+from minivit.run.folder import Interrupted, holding, read_metrics
 from minivit.run.start import load_run, overlap, result_line, resume_run, start_run
 from minivit.train.trainer import TrainingError
 from tests.tools import kill_many, tiny

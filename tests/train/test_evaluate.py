@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from minivit.data import Split, random_affine
-from minivit.train.evaluate import VIEW_STRENGTH, Evaluation, class_table, confusion_table, evaluate, probabilities
-from minivit.preprocess.arrays import normalise
 from minivit.parallel import Workers
+from minivit.preprocess.arrays import normalise
 from minivit.rng import VIEWS, generator
+from minivit.train.evaluate import VIEW_STRENGTH, Evaluation, class_table, confusion_table, evaluate, probabilities
 from minivit.vit import ViT
 from tests.tools import tiny
 

@@ -9,8 +9,8 @@ import minivit.model
 import minivit.ops
 from minivit.config import TrainConfig
 from minivit.data import DataError
-from minivit.train.nonfinite import first_not_finite, overfit
 from minivit.preprocess.arrays import prepare
+from minivit.train.nonfinite import first_not_finite, overfit
 from minivit.train.trainer import Trainer, TrainingError
 from minivit.vit import ViT
 from tests.tools import tiny

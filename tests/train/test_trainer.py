@@ -8,10 +8,10 @@ import pytest
 
 import minivit.train.trainer
 from minivit.data import Split
-from minivit.train.evaluate import evaluate
-from minivit.preprocess.arrays import normalise
 from minivit.ops import cross_entropy_forward
 from minivit.parallel import Workers
+from minivit.preprocess.arrays import normalise
+from minivit.train.evaluate import evaluate
 from minivit.train.trainer import NotFinite, Progress, TrainConfig, Trainer, TrainingError, fit, steps_per_epoch
 from minivit.vit import ViT
 from tests.tools import tiny

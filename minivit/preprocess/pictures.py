@@ -1,0 +1,168 @@
+"""Preprocessing: how a picture file is made into the pixels that a model reads, by the rule that belongs to the model."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..config import ViTConfig, check
+from ..errors import ConfigError, DataError, MissingPackageError
+from .digit import find_ink, like_mnist, place_ink
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+RULES = ("digit", "squash", "crop")
+GROUNDS = ("dark", "light")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+WORKING = 224  # pixels: larger pictures are first reduced to sides of at most this, which averages their noise
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How the pictures of a model are made; saved in its file, and used for every picture it is shown.
+
+    rule: "digit" finds the ink, scales it to fill 20/28 of the frame and centres it by mass, as MNIST was made;
+    "squash" resizes to `size`, whatever the aspect ratio; "crop" resizes the short edge to `short_edge` pixels (None:
+    so that the frame just fits) and takes the middle.
+    ground: whether the model's pictures are light on a "dark" ground or dark on a "light" one; transparent pixels
+    become ground. size: (Sh, Sw) in pixels. interpolation: nearest, bilinear, bicubic or lanczos.
+    Raises ConfigError, naming the field, for other values.
+    """
+
+    rule: str = "squash"
+    ground: str = "light"
+    size: tuple[int, int] = (28, 28)
+    short_edge: int | None = None
+    interpolation: str = "bicubic"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("rule", RULES), ("ground", GROUNDS), ("interpolation", INTERPOLATIONS)):
+            value = getattr(self, name)
+            check(value in choices, f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        size = tuple(self.size) if isinstance(self.size, (tuple, list)) else (self.size,)
+        whole = all(isinstance(side, int) and side > 0 for side in size)
+        check(len(size) == 2 and whole, f"size must be (height, width) in pixels, not {self.size!r}")
+        object.__setattr__(self, "size", size)
+        edge = self.short_edge
+        check(
+            edge is None or (isinstance(edge, int) and edge > 0), f"short_edge must be a number of pixels, not {edge!r}"
+        )
+
+    @classmethod
+    def default(cls, config: ViTConfig) -> "Preprocessing":
+        """The one of a model whose file holds none: digits for one channel, else resized on white."""
+        _, height, width = config.image_shape
+        if config.channels == 1:
+            return cls("digit", "dark", (height, width))
+        return cls("squash", "light", (height, width))
+
+    @classmethod
+    def of_images(cls, images: npt.NDArray[np.uint8]) -> "Preprocessing":
+        """The one that training images (n, C, Sh, Sw) seem to be made by, judged by their pixels: grey ones that have
+        MNIST's form follow the digit rule, all others are resized; the ground is what their borders are."""
+        borders = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
+        dark = np.median(np.concatenate([border.ravel() for border in borders])) < 128
+        grey = images.shape[1] == 1
+        digits = grey and like_mnist(images[:, 0] if dark else 255 - images[:, 0])
+        return cls("digit" if digits else "squash", "dark" if dark else "light", images.shape[2:])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return {**dataclasses.asdict(self), "size": list(self.size)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
+        """The inverse of `to_dict`. Raises ConfigError for a field that does not exist."""
+        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
+        if unknown:
+            raise ConfigError(f"unknown preprocessing settings {sorted(unknown)}: the file is of a later minivit")
+        return cls(**values)
+
+
+def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Read a picture file (PNG, JPEG, whatever pillow reads) as the preprocessing says.
+
+    channels: 1 for grey or 3 for RGB.
+    Returns uint8 (channels, height, width).
+    Raises DataError if the file cannot be read, if the rule is "digit" and no digit stands out, and for another number
+    of channels; MissingPackageError without pillow.
+    """
+    if channels not in (1, 3):
+        raise DataError(
+            f"the model takes images of {channels} channels, a picture has 1 or 3; give it a folder of IDX files"
+        )
+    height, width = preprocessing.size
+    picture = _open(path, max(WORKING, 2 * height, 2 * width) if preprocessing.rule != "crop" else None)
+    if preprocessing.rule == "digit":
+        pixels = _digit(picture, path, height, width)
+        digit = pixels if preprocessing.ground == "dark" else 255 - pixels
+        return np.repeat(digit[np.newaxis], channels, axis=0)
+    laid = _on_ground(picture, "white" if preprocessing.ground == "light" else "black")
+    resized = (_cropped if preprocessing.rule == "crop" else _squashed)(laid, preprocessing)
+    pixels = np.asarray(resized.convert("L" if channels == 1 else "RGB")).reshape(height, width, channels)
+    return np.moveaxis(pixels, -1, 0).copy()  # (height, width, C) -> (C, height, width)
+
+
+def _digit(picture: "Image", path: str | os.PathLike[str], height: int, width: int) -> npt.NDArray[np.uint8]:
+    for paper in ("white", "black"):  # transparent pixels count as paper; black where nothing would be seen on white
+        ink = find_ink(np.asarray(_on_ground(picture, paper).convert("L"), np.float32))
+        if ink is not None:
+            return place_ink(ink, height, width)
+    raise DataError(f"no digit stands out in {path}; expected one, clearly lighter or darker than an even background")
+
+
+def _squashed(picture: "Image", preprocessing: Preprocessing) -> "Image":
+    height, width = preprocessing.size
+    return picture.resize((width, height), _resampling(preprocessing))
+
+
+def _cropped(picture: "Image", preprocessing: Preprocessing) -> "Image":
+    height, width = preprocessing.size
+    if preprocessing.short_edge is None:
+        scale = max(width / picture.width, height / picture.height)
+    else:
+        scale = preprocessing.short_edge / min(picture.size)
+    size = max(width, round(picture.width * scale)), max(height, round(picture.height * scale))
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return picture.resize(size, _resampling(preprocessing)).crop((left, top, left + width, top + height))
+
+
+def _resampling(preprocessing: Preprocessing) -> Any:
+    from PIL.Image import Resampling
+
+    return Resampling[preprocessing.interpolation.upper()]
+
+
+def _open(path: str | os.PathLike[str], side: int | None) -> "Image":
+    """The picture in the file, upright, as RGBA, no side longer than `side` if one is given."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        raise MissingPackageError(
+            'reading pictures needs pillow, which is not installed: pip install "minivit[viz]"'
+        ) from None
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            if picture.mode.startswith(("I", "F")):  # 16 or 32 bits: whatever its scale is, make it 0..255
+                values = np.nan_to_num(np.asarray(picture, np.float64))
+                values -= values.min()
+                picture = Image.fromarray((255 * values / (values.max() or 1)).astype(np.uint8))
+            picture = picture.convert("RGBA")
+    except Exception as error:  # damaged files make pillow raise nearly anything
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"cannot read {path}: {reason}; expected a picture, PNG or JPEG for example") from None
+    if side is not None:
+        picture.thumbnail((side, side), Image.Resampling.BOX)
+    return picture
+
+
+def _on_ground(picture: "Image", colour: str) -> "Image":
+    """An RGBA picture laid on a ground of this colour, as RGB."""
+    from PIL import Image
+
+    return Image.alpha_composite(Image.new("RGBA", picture.size, colour), picture).convert("RGB")

@@ -1,0 +1,8 @@
+"""One training as a process: its folder and lock, its state, signals, display and pictures."""
+
+from .folder import Interrupted
+from .load import Run, load_run, overlap
+from .overfit import overfit
+from .start import resume_run, start_run
+
+__all__ = ["Interrupted", "Run", "load_run", "overfit", "overlap", "resume_run", "start_run"]

@@ -1,0 +1,51 @@
+"""Reading a run back from its folder, and whether it has seen the images it is asked about."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..data import Split, load, split_validation
+from ..data.mnist import find_mnist
+from ..errors import CheckpointError, DataError
+from ..vit import ViT
+from .folder import read_result, read_settings, resume_hint
+
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
+
+
+class Run(NamedTuple):
+    """A run read back from its folder."""
+
+    folder: Path
+    model: ViT
+    settings: dict[str, Any]  # config.json
+    result: dict[str, Any] | None  # result.json; None if training has not ended
+
+
+def load_run(path: str | Path, device: str = "cpu") -> Run:
+    """Read a run from its folder, from the path of its model.safetensors, or, for the word "pretrained", the run that
+    comes with minivit.
+
+    Raises CheckpointError, in one line, if there is no trained model or a file of the run is damaged.
+    """
+    found = PRETRAINED if path == "pretrained" else Path(path)
+    folder = found.parent if found.is_file() else found
+    model_file = found if found.is_file() else folder / "model.safetensors"
+    if not model_file.exists():
+        advice = resume_hint(folder) if (folder / "config.json").exists() else "train one with minivit train"
+        raise CheckpointError(f"{path}: there is no trained model here; {advice}")
+    model = ViT.load(model_file, device)
+    return Run(folder, model, read_settings(folder) or {}, read_result(folder))
+
+
+def overlap(run: Run, split: Split) -> int | None:
+    """How many images of a split (n, C, Sh, Sw) the run was trained on, compared pixel by pixel; None if the run's
+    data are not on this machine."""
+    name, config = run.settings.get("data"), run.settings.get("train", {})
+    if name is None or (name == "mnist" and find_mnist() is None):
+        return None
+    try:
+        train, _ = split_validation(load(name).train, config.get("validation"))
+    except DataError:
+        return None
+    trained = {image.tobytes() for image in train.images}
+    return sum(image.tobytes() in trained for image in split.images)
