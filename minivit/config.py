@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConfigError, ConfigTypeError
-from .ops.gelu import FORMS
+from .ops.normal_cdf import FORMS
 
 POOLS = ("cls", "mean")
 POSITIONS = ("learned", "sincos1d", "sincos2d", "none")

@@ -98,9 +98,7 @@ def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> np.ndarray:
             f"classes must be integers in 0..{K - 1}, not {classes.dtype} {sorted(set(classes.tolist()))}"
         )
     dlogits = (classes[:, None] == np.arange(K)).astype(model.dtype)  # (B,) -> (B, K)
-    assert cache is not None
     _, dimages = vit_backward(to_device(dlogits, model.device), cache)
-    assert dimages is not None
     return to_host(dimages)
 
 

@@ -84,15 +84,15 @@ def vit_forward(
     masks: Masks | None = None,
     keep_cache: bool = True,
     all_tokens: bool = False,
-) -> tuple[Array, ViTCache | None]:
+) -> tuple[Array, ViTCache]:
     """From pixels to logits.
 
     Shapes   images (B, C, Sh, Sw), of the parameters' dtype and device  ->  logits (B, K)
     Cache    the caches of the parts, and the parameters, which must not change until the backward pass. Without
              keep_cache it is None, and every block's memory is free for the next. The attention weights of block i,
              before dropout, are `cache.blocks[i].attn.dot.softmax.y`, (B, H, T, T).
-    With pool="cls" the last block computes only the class token's output (its Tq is 1), unless all_tokens is set: logits
-    and gradients are the same to rounding, and more than half of that block's work is saved.
+    With pool="cls" the last block computes only the class token's output (its Tq is 1), unless all_tokens is set:
+    logits and gradients are the same to rounding, and more than half of that block's work is saved.
     Raises DataError for a shape that is not the config's and an empty batch, DataTypeError for another dtype.
     """
     x, embed = embed_forward(params, images, config, masks)  # (B, C, Sh, Sw) -> (B, T, D)
@@ -115,12 +115,13 @@ def vit_forward(
     else:
         W1, b1, W2, b2 = _take(params, "head.", MLP)
         logits, head = mlp_forward(x, W1, b1, W2, b2, config.gelu)
-    return logits, ViTCache(config, params, embed, masks, tuple(blocks), norm, pool, head) if keep_cache else None
+    cache: Any = ViTCache(config, params, embed, masks, tuple(blocks), norm, pool, head) if keep_cache else None
+    return logits, cache
 
 
 def vit_backward(
     dlogits: Array, cache: ViTCache, grads: Params | None = None, pixels: bool = True
-) -> tuple[Params, Array | None]:
+) -> tuple[Params, Array]:
     """Given dlogits (B, K) and the cache, return the gradient of every parameter, as Params, and dimages
     (B, C, Sh, Sw). A given `grads` is written into and returned, every entry assigned exactly once. With pixels=False
     dimages is not computed, and None.
@@ -170,7 +171,7 @@ def embed_forward(
     return x, cache
 
 
-def embed_backward(dx: Array, cache: ViTCache, grads: Params, pixels: bool = True) -> Array | None:
+def embed_backward(dx: Array, cache: ViTCache, grads: Params, pixels: bool = True) -> Array:
     """Given dx (B, T, D) and the cache, return dimages (B, C, Sh, Sw), or None without pixels; the gradients of the
     parameters are written into `grads`.
 
@@ -203,9 +204,9 @@ def _take(params: Params, prefix: str, names: tuple[str, ...]) -> tuple:
     return tuple(params.get(prefix + name) for name in names)
 
 
-def _keep(gradients: Sequence[Array | None], views: Sequence[Array | None]) -> None:
-    """See that the views hold these gradients: an operation writes them there itself, unless somebody rewrote it. Raises
-    ValueError for another number of gradients."""
+def _keep(gradients: Sequence[Array], views: Sequence[Array]) -> None:
+    """See that the views hold these gradients: operations write them there, but one that somebody edited may not.
+    Raises ValueError for another number of gradients than there are views."""
     for gradient, view in zip(gradients, views, strict=True):
         if gradient is not view:
             view[...] = gradient

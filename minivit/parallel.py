@@ -24,7 +24,7 @@ from .masks import draw_masks
 from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
-from .preprocess.arrays import prepare
+from .preprocess import to_inputs
 from .rng import DROPOUT, generator
 
 # A shard has about TOKENS_PER_SHARD tokens (32 images of 50, 8 of 197) or, in a model whose tokens are small, as many
@@ -142,7 +142,7 @@ def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: 
     device = device_of(params.flat)
 
     def compute(rows: slice) -> Array:
-        inputs = prepare(images[rows], config, params.flat.dtype)
+        inputs = to_inputs(images[rows], config, params.flat.dtype)
         return vit_forward(params, to_device(inputs, device), config, keep_cache=False)[0]
 
     parts = shards(len(images), config)

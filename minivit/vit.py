@@ -71,13 +71,11 @@ class ViT:
             )
         images = to_device(images, self.device).astype(self.dtype, copy=False)
         masks = None if rng is None else draw_masks(self.config, len(images), rng, self.dtype, self.device)
-        logits, cache = vit_forward(self.params, images, self.config, masks, all_tokens=all_tokens)
-        assert cache is not None
-        return logits, cache
+        return vit_forward(self.params, images, self.config, masks, all_tokens=all_tokens)
 
     def backward(
         self, dlogits: Array, cache: ViTCache, grads: Params | None = None, pixels: bool = True
-    ) -> tuple[Params, Array | None]:
+    ) -> tuple[Params, Array]:
         """The gradient of every parameter and of the images (B, C, Sh, Sw), from dlogits (B, K). A given `grads` is
         filled, every entry exactly once, and returned. Without `pixels` the images' gradient is left out, and None."""
         return vit_backward(dlogits, cache, grads, pixels)

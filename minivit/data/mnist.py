@@ -12,7 +12,8 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from .idx import GZIP_MAGIC, DataError, find_idx, read_idx, unpack, write_whole
+from ..errors import DataError
+from .idx import GZIP_MAGIC, find_idx, read_idx, unpack, write_whole
 
 # SHA-256 of the unpacked files, since every mirror packs anew.
 CHECKSUMS: Mapping[str, str] = MappingProxyType(

@@ -30,7 +30,7 @@ def linear_forward(x: Array, W: Array, b: Array | None) -> tuple[Array, LinearCa
 
 def linear_backward(
     dy: Array, cache: LinearCache, out: tuple[Array | None, ...] = (None, None), need_dx: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+) -> tuple[Array, Array, Array | None]:
     """Given dy (..., E) and the cache, return dx (..., D), dW (D, E), db (E,) or None without a bias; dW and db are
     written into the arrays of `out` where it holds some. With need_dx=False dx is not computed, and None.
 

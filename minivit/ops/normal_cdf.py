@@ -8,7 +8,7 @@ from ..backend import Array, array_module
 
 FORMS = ("erf", "tanh")
 
-# The coefficients of `atanh_erf`, one set for each precision, chosen so that the largest error of Φ is as small as can be
+# The coefficients of `atanh_erf`, one set for each precision, which make the largest error of Φ as small as possible
 # (tests/tools/fit_normal_cdf.py prints them); and those of the paper's approximation, √(2/π) and √(2/π)·0.044715.
 ERF_COEFFICIENTS = {
     "float32": (37.48199, ((1097.6743, -24.146273), (-22.156902, 25.933378)), (22.546873, 0.21053691)),

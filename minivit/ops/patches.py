@@ -56,7 +56,7 @@ def patch_embed_forward(images: Array, W: Array, b: Array, patch_size: int) -> t
 
 def patch_embed_backward(
     dy: Array, cache: PatchEmbedCache, out: tuple[Array | None, ...] = (None, None), pixels: bool = True
-) -> tuple[Array | None, Array, Array]:
+) -> tuple[Array, Array, Array]:
     """Given dy (B, N, D) and the cache, return dimages (B, C, Sh, Sw), dW (C·P·P, D), db (D,); dW and db are written
     into the arrays of `out` where it holds some. With pixels=False dimages is not computed, and None: to train, nobody
     needs it.

@@ -42,15 +42,15 @@ def like_mnist(images: npt.NDArray[np.uint8]) -> bool:
         return False
     fitting = 0
     for start in range(0, n, 1000):
-        ink = images[start : start + 1000] / np.float32(255)
-        drawn = ink > EDGE
+        ink: np.ndarray = images[start : start + 1000] / np.float32(255)
+        drawn: np.ndarray = ink > EDGE
         extents = [
             side - np.argmax(places, axis=1) - np.argmax(places[:, ::-1], axis=1)
             for places, side in ((drawn.any(2), height), (drawn.any(1), width))
         ]
         mass = np.maximum(ink.sum((1, 2)), 1e-6)
         middles = [(ink.sum(3 - axis) * np.arange(side)).sum(1) / mass for axis, side in ((1, height), (2, width))]
-        fits = abs(np.maximum(*extents) - DIGIT * height) <= 1.5 * height / 28
+        fits: np.ndarray = abs(np.maximum(*extents) - DIGIT * height) <= 1.5 * height / 28
         for middle, side in zip(middles, (height, width)):
             fits &= abs(middle - side / 2) <= 1.5 * side / 28
         fitting += int(fits.sum())

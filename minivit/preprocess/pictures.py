@@ -1,4 +1,4 @@
-"""Preprocessing: how a picture file is made into the pixels that a model reads, by the rule that belongs to the model."""
+"""Preprocessing: how a picture file is made into the pixels that a model reads."""
 
 import dataclasses
 import os

@@ -54,7 +54,7 @@ class Prefetcher:
         if self._order[0] != epoch:
             self._order = epoch, generator(config.seed, SHUFFLE, epoch).permutation(len(self.train.labels))
         rows = self._order[1][place * self.size : (place + 1) * self.size]
-        pixels = self.train.images[rows]
+        pixels: np.ndarray = self.train.images[rows]
         if config.augment:
             pixels = random_affine(pixels, generator(config.seed, AUGMENTATION, step), config.augment)
         return normalise(pixels, model.config, model.dtype, in_place=True), self.train.labels[rows]

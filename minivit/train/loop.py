@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ class RunningSums:
 
 def fit(
     trainer: Trainer, train: Split, valid: Split | None = None, epochs: int = 1, sums: RunningSums | None = None
-) -> Iterator[tuple[StepResult, Metrics | None]]:
+) -> Generator[tuple[StepResult, Metrics | None], None, None]:
     """Train until `epochs` passes over the uint8 images are done, starting at step `trainer.state.step`.
 
     Every epoch shuffles and augments anew. Yields after every step, with a report at the end of every epoch and every

@@ -68,7 +68,7 @@ class Trainer:
         return self.update(to_inputs(images, self.model.config, self.model.dtype), labels).loss
 
     def update(self, images: np.ndarray, labels: np.ndarray) -> StepResult:
-        """`step` for a batch that is checked and normalised already, in the model's dtype; returns more than the loss."""
+        """`step` for a batch that is checked and normalised, in the model's dtype; returns more than the loss."""
         model, config, state, rate = self.model, self.config, self.state, self.learning_rate
         loss, correct, grads = loss_and_grads(
             model.params,
