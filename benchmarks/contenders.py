@@ -24,13 +24,13 @@ WARM_UP = 3  # calls before the clock runs: caches, threads, compilers
 Run = Callable[[], float | None]
 
 
-def minivit(job: Job, keep_memory: bool, in_full: bool = False) -> Run:
+def minivit(job: Job, keep_memory: bool, all_tokens: bool = False) -> Run:
     """minivit's training step or its forward pass, with freed memory kept in the process or not, the last block for
     the class token alone, as it always runs, or with every token in full, as the peers compute it."""
     from minivit import ViT, ViTConfig, parallel
 
-    if in_full:
-        parallel.vit_forward = partial(parallel.vit_forward, in_full=True)
+    if all_tokens:
+        parallel.vit_forward = partial(parallel.vit_forward, all_tokens=True)
     model = ViT(ViTConfig(**job.model), seed=0)
     return (minivit_step if job.task == "step" else minivit_forward)(job, model, keep_memory)
 
@@ -52,17 +52,15 @@ def minivit_step(job: Job, model: Any, keep_memory: bool) -> Run:
 
 def minivit_forward(job: Job, model: Any, keep_memory: bool) -> Run:
     """Logits as `predict` computes them: in shards whose caches are dropped."""
-    from minivit.machine import keep_freed_memory
-
-    from minivit.parallel import Workers, predict_logits
+    from minivit.parallel import WorkerPool, keep_freed_memory, predict_logits
 
     if keep_memory:
         keep_freed_memory()
     images, _ = workload.random_batch(job.model, job.batch)
-    workers = Workers(job.threads)
+    pool = WorkerPool(job.threads)
 
     def run() -> None:
-        predict_logits(model.params, images, model.config, workers)
+        predict_logits(model.params, images, model.config, pool)
 
     return run
 
@@ -133,7 +131,7 @@ MINIVIT, PRODUCTS, PYTORCH = "minivit", "bare products", "PyTorch"
 IN_FULL = f"{MINIVIT}, every block in full"
 CONTENDERS: dict[str, Callable[[Job], Run]] = {
     MINIVIT: partial(minivit, keep_memory=True),
-    IN_FULL: partial(minivit, keep_memory=True, in_full=True),
+    IN_FULL: partial(minivit, keep_memory=True, all_tokens=True),
     f"{MINIVIT}, freed memory not kept": partial(minivit, keep_memory=False),
     f"{PYTORCH}, matmul": partial(pytorch, sdpa=False, compiled=False),
     f"{PYTORCH}, SDPA": partial(pytorch, sdpa=True, compiled=False),

@@ -65,7 +65,7 @@ class Clock:
 def watched(flags: list[str]) -> Counter[str]:
     """Run `minivit train` with these flags in this process; the seconds of its parts, and of the whole loop."""
     from minivit import progress, run, train
-    from minivit.cli.parser import main
+    from minivit.cli import main
 
     clock = Clock()
     train.Trainer.update = clock.timed(STEP, train.Trainer.update)  # type: ignore[method-assign]

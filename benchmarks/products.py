@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivit.config import ViTConfig
-from minivit.parallel import Workers, shards, small
+from minivit.parallel import WorkerPool, below_thread_threshold, shards
 
 from .workload import Job
 
@@ -99,8 +99,8 @@ class BareProducts:
         config = ViTConfig(**job.model)
         parts = shards(job.batch, config)
         self.images = [shard.stop - shard.start for shard in parts]
-        self.in_turn = small(parts, config)
-        self.workers = Workers(job.threads)
+        self.sequential = below_thread_threshold(parts, config)
+        self.pool = WorkerPool(job.threads)
         self.own = local()  # the operands of this thread, one list for each size of shard
 
     def operands(self, images: int) -> list[Operands]:
@@ -121,5 +121,5 @@ class BareProducts:
                 product.backward()
 
     def __call__(self) -> None:
-        for _ in self.workers.map(self.shard, self.images, self.in_turn):
+        for _ in self.pool.map(self.shard, self.images, self.sequential):
             pass

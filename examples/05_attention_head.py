@@ -12,7 +12,7 @@ config, params = model.config, model.params
 D, H, P, (rows, columns) = config.dim, config.heads, config.patch_size, config.grid
 Dh, first = D // H, config.tokens - config.patches  # the first patch is token 1 if there is a class token
 image = digit(3)
-_, cache = model.forward(inputs(model, image), in_full=True)
+_, cache = model.forward(inputs(model, image), all_tokens=True)
 token = first + int(image[0, 0].reshape(rows, P, columns, P).sum((1, 3)).argmax())  # the patch with the most ink
 everywhere = np.stack([block.attn.dot.softmax.y[0, :, token] for block in cache.blocks])  # (L, H, T)
 decided = (everywhere * np.log(everywhere)).sum(-1)  # near 0 if all weight is on few tokens

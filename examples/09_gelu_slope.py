@@ -25,7 +25,7 @@ tanh, _ = gelu_forward(x, "tanh")
 print(f"the tanh formula is off by at most {abs(tanh - y).max():.1e}")
 
 model = trained()
-_, cache = model.forward(inputs(model, test_digits().images[::20]), in_full=True)
+_, cache = model.forward(inputs(model, test_digits().images[::20]), all_tokens=True)
 features = np.concatenate([block.mlp.gelu.x.ravel() for block in cache.blocks])  # of every token in every block
 print(
     f"{features.size:,} features of real digits: {100 * (features < 0).mean():.0f} % negative, where ReLU has no slope"

@@ -7,11 +7,11 @@ gradients from bottom to top; then AdamW moves every parameter a little (minivit
 import numpy as np
 from common import BLUE, GREEN, ORANGE, new_figure, save
 
-from minivit.learn import backward, forward, take
+from minivit.learn import backward, forward, run_walk
 from minivit.optim import AdamWState, adamw_step, clip_by_norm
 from minivit.params import Params
 
-it = take(0)  # a test digit
+it = run_walk(0)  # a test digit
 made = ["images", *(step.name for step in it.steps)]
 names = [name for name in dict.fromkeys(n for step in it.steps for n in step.inputs) if name not in made]
 params = Params.zeros({name: it.values[name].shape for name in names}, "float64")

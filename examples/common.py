@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from minivit import ViT, ViTConfig
-from minivit.checkpoint import CheckpointError
-from minivit.data import Split, load, random_affine, split_validation
+from minivit.data import Split, load, split_validation
+from minivit.errors import CheckpointError
 from minivit.preprocess.arrays import normalise
 from minivit.rng import AUGMENTATION, SHUFFLE, generator
 from minivit.run.start import load_run
+from minivit.train import random_affine
 from minivit.train.trainer import TrainConfig, Trainer
 
 # Okabe and Ito's colours, which people who see colours differently can tell apart too.

@@ -218,11 +218,11 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("out=_heads(dqkv, heads, Tq)[::-1])", "attention", "Wqkv"),
         ],
         "dqkv[:, Tq:, :D] = 0": [
-            Bug("dqkv[:, Tq:, :D] = 1", "attention, two tokens wanted", "Wqkv"),
-            Bug("dqkv[:, :, :D] = 0", "attention, two tokens wanted", "Wqkv"),
+            Bug("dqkv[:, Tq:, :D] = 1", "attention, two queries", "Wqkv"),
+            Bug("dqkv[:, :, :D] = 0", "attention, two queries", "Wqkv"),
         ],
         "return parts[:, :, 0, :wanted], parts": [
-            Bug("return parts[:, :, 0, -(wanted or 0) :], parts", "attention, two tokens wanted", "x"),
+            Bug("return parts[:, :, 0, -(wanted or 0) :], parts", "attention, two queries", "x"),
         ],
         "dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)": [
             # shipped: never through Wqkv
@@ -252,7 +252,7 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("h = dropout_forward(branch, masks.attn_branch)[0][0] + 0 * x", "block", "x"),
         ],
         "h += x[:, :wanted]": [
-            Bug("h += x[:, x.shape[1] - h.shape[1] :]", "block, two tokens wanted", "x"),
+            Bug("h += x[:, x.shape[1] - h.shape[1] :]", "block, two queries", "x"),
         ],
         "dbranch = dropout_backward(dy, cache.masks.mlp_branch)": [
             Bug("dbranch = dy", "block, dropout", "W2"),
@@ -281,7 +281,7 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("first += 0", "block", "x"),
         ],
         "first = dx[:, : dh.shape[1]]": [
-            Bug("first = dx[:, dx.shape[1] - dh.shape[1] :]", "block, two tokens wanted", "x"),
+            Bug("first = dx[:, dx.shape[1] - dh.shape[1] :]", "block, two queries", "x"),
         ],
     },
     "ops.dropout": {
@@ -421,9 +421,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
                 "predict", "probabilities",
             ),
         ],
-        "list(workers.map(compute, parts, in_turn=small(parts, config)))": [
+        "list(pool.map(compute, parts, sequential=small(parts, config)))": [
             # shipped: the last images are left out
-            Bug("list(workers.map(compute, parts, in_turn=small(parts, config)))[:-1]", "predict", "probabilities"),
+            Bug("list(pool.map(compute, parts, sequential=small(parts, config)))[:-1]", "predict", "probabilities"),
         ],
     },
     "optim": {

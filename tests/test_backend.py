@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minivit import ViT, backend
-from minivit.backend import DeviceError, array_module, device_module, device_of, reads_freely, sync, to_device, to_host
+from minivit.backend import array_module, device_module, device_of, is_host_float, sync, to_device, to_host
+from minivit.errors import DeviceError
 
 X = np.arange(6.0).reshape(2, 3)
 
@@ -21,8 +22,8 @@ def test_on_the_cpu_arrays_are_left_where_they_are():
 
 
 def test_real_numbers_on_the_host_can_be_read_freely():
-    assert reads_freely(X) and reads_freely(X.astype("float32"))
-    assert not reads_freely(X.astype(complex))
+    assert is_host_float(X) and is_host_float(X.astype("float32"))
+    assert not is_host_float(X.astype(complex))
 
 
 def test_a_missing_cupy_names_the_packages(monkeypatch):

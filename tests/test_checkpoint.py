@@ -10,15 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save, save_file
 
 from minivit import ViT, ViTConfig
-from minivit.atomic import write_atomically
-from minivit.checkpoint import (
-    CheckpointError,
-    load_model,
-    read_json,
-    read_tensors,
-    write_json,
-    write_tensors,
-)
+from minivit.atomic import read_json, write_atomically, write_json
+from minivit.checkpoint import CheckpointError, load_model, read_tensors, write_tensors
 
 CONFIG = ViTConfig(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=4, depth=1, heads=2, mlp_dim=5)
 SAVE = """

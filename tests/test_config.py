@@ -7,8 +7,8 @@ import math
 import pytest
 
 from minivit import ViTConfig
-from minivit.config import TrainConfig
 from minivit.model import parameter_shapes
+from minivit.train.config import TrainConfig
 
 
 def test_the_default_model():

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from minivit.machine import available_cores, keep_freed_memory, lock
 
-from minivit import machine
+from minivit import parallel
+from minivit.parallel import available_cores, keep_freed_memory
+from minivit.run.folder import _lock
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_there_is_a_core_here():
 
 def test_freed_memory_is_kept_where_glibc_is():
     """In a process of its own, since it changes the whole process."""
-    program = "from minivit.machine import keep_freed_memory as keep; print(keep(), keep())"
+    program = "from minivit.parallel import keep_freed_memory as keep; print(keep(), keep())"
     run = subprocess.run(
         [sys.executable, "-c", program], cwd=pathlib.Path(__file__).parents[1], capture_output=True, text=True
     )
@@ -58,8 +59,8 @@ def test_freed_memory_is_kept_where_glibc_is():
 
 
 def test_other_systems_are_left_alone(monkeypatch):
-    monkeypatch.setattr(machine.platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(machine.ctypes, "CDLL", None)
+    monkeypatch.setattr(parallel.platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(parallel.ctypes, "CDLL", None)
     assert keep_freed_memory() is False
 
 
@@ -68,10 +69,10 @@ def test_a_lock_has_one_holder_until_it_is_closed(tmp_path):
     path = tmp_path / "file"
     path.write_text("")
     with open(path) as one, open(path) as other:
-        assert lock(one) and lock(one)
-        assert not lock(other)
+        assert _lock(one) and _lock(one)
+        assert not _lock(other)
         one.close()
-        assert lock(other)
+        assert _lock(other)
 
 
 def test_where_files_have_no_locks_nothing_is_locked(tmp_path, monkeypatch):
@@ -79,4 +80,4 @@ def test_where_files_have_no_locks_nothing_is_locked(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("")
     with open(path) as one, open(path) as other:
-        assert lock(one) and lock(other)
+        assert _lock(one) and _lock(other)

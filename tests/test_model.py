@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from minivit.config import ViTConfig
+from minivit.initial import initial_params, parameter_shapes
 from minivit.masks import draw_masks
-from minivit.model import initial_params, parameter_shapes, vit_backward, vit_forward
+from minivit.model import vit_backward, vit_forward
 from minivit.ops.positions import sincos1d, sincos2d
 
 SMALL = {"image_size": (4, 6), "patch_size": 2, "channels": 2, "classes": 5, "dim": 8, "depth": 2, "heads": 2}
@@ -107,7 +108,7 @@ def test_the_last_block_for_the_class_token_alone_is_the_same_function(dropout):
     dlogits = np.random.default_rng(2).standard_normal((3, 5))
     masks = draw_masks(config, 3, np.random.default_rng(3), "float64")
     logits, cache = vit_forward(params, images, config, masks)
-    full_logits, full_cache = vit_forward(params, images, config, masks, in_full=True)
+    full_logits, full_cache = vit_forward(params, images, config, masks, all_tokens=True)
     np.testing.assert_allclose(logits, full_logits, rtol=0, atol=1e-13)
     (grads, dimages), (full_grads, full_dimages) = vit_backward(dlogits, cache), vit_backward(dlogits, full_cache)
     np.testing.assert_allclose(grads.flat, full_grads.flat, rtol=0, atol=1e-13)

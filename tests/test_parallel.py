@@ -8,10 +8,9 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from minivit import ViTConfig, cross_entropy_backward, cross_entropy_forward, parallel, vit_backward, vit_forward
+from minivit.initial import initial_params
 from minivit.masks import draw_masks
-from minivit.model import initial_params
-from minivit.parallel import Workers, loss_and_grads, predict_logits, shards
-from minivit.preprocess.arrays import prepare
+from minivit.parallel import WorkerPool, loss_and_grads, predict_logits, shards
 from tests.tools import tiny
 
 PLAIN = dict(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=8, depth=2, heads=2, mlp_dim=5)
@@ -49,15 +48,17 @@ def test_the_bytes_are_the_same_for_any_number_of_threads(dtype):
     params = initial_params(DROPPING, seed=1, dtype=dtype)
     images, labels = batch(dtype)
     found = {
-        threads: loss_and_grads(params, images, labels, DROPPING, Workers(threads), seed=4, step=9, label_smoothing=0.1)
+        threads: loss_and_grads(
+            params, images, labels, DROPPING, WorkerPool(threads), seed=4, step=9, label_smoothing=0.1
+        )
         for threads in (1, 2, 8)
     }
     for threads in (2, 8):
         assert found[threads].loss.tobytes() == found[1].loss.tobytes()
         assert found[threads].grads.flat.tobytes() == found[1].grads.flat.tobytes()
         assert found[threads].correct == found[1].correct
-        logits = predict_logits(params, images, DROPPING, Workers(threads))
-        assert logits.tobytes() == predict_logits(params, images, DROPPING, Workers()).tobytes()
+        logits = predict_logits(params, images, DROPPING, WorkerPool(threads))
+        assert logits.tobytes() == predict_logits(params, images, DROPPING, WorkerPool()).tobytes()
 
 
 def test_small_shards_are_computed_in_turn_and_large_ones_on_threads(monkeypatch):
@@ -72,10 +73,10 @@ def test_small_shards_are_computed_in_turn_and_large_ones_on_threads(monkeypatch
         monkeypatch.setattr(parallel, "NUMBERS_FOR_THREADS", limit)
         assert shards(BATCH, DROPPING) == parts
         threads.clear()
-        grads = loss_and_grads(params, images, labels, DROPPING, Workers(2)).grads
+        grads = loss_and_grads(params, images, labels, DROPPING, WorkerPool(2)).grads
         assert (threads == {threading.get_ident()}) == (limit > numbers)
         threads.clear()
-        logits = predict_logits(params, images, DROPPING, Workers(2))
+        logits = predict_logits(params, images, DROPPING, WorkerPool(2))
         assert (threads == {threading.get_ident()}) == (limit > numbers)
         found[limit] = grads.flat.tobytes() + logits.tobytes()
     assert found[numbers] == found[numbers + 1]
@@ -101,7 +102,7 @@ def test_shards_give_the_gradient_of_the_whole_batch(smoothing, soft):
     """Shards of 3 and of 4 images: each counts by its size."""
     params = initial_params(CONFIG, seed=1, dtype="float64")
     images, labels = batch("float64", soft)
-    result = loss_and_grads(params, images, labels, CONFIG, Workers(2), label_smoothing=smoothing)
+    result = loss_and_grads(params, images, labels, CONFIG, WorkerPool(2), label_smoothing=smoothing)
     logits, cache = vit_forward(params, images, CONFIG)
     loss, loss_cache = cross_entropy_forward(logits, labels, smoothing)
     grads, _ = vit_backward(cross_entropy_backward(1.0, loss_cache), cache)
@@ -113,7 +114,7 @@ def test_shards_give_the_gradient_of_the_whole_batch(smoothing, soft):
 def test_a_batch_of_one_is_one_shard():
     params = initial_params(CONFIG)
     images, labels = batch()
-    result = loss_and_grads(params, images[:1], labels[:1], CONFIG, Workers(2))
+    result = loss_and_grads(params, images[:1], labels[:1], CONFIG, WorkerPool(2))
     logits, _ = vit_forward(params, images[:1], CONFIG)
     assert result.loss == cross_entropy_forward(logits, labels[:1])[0]
 
@@ -123,7 +124,7 @@ def test_dropouts_depend_on_seed_and_step():
     images, labels = batch()
 
     def loss(seed, step):
-        return float(loss_and_grads(params, images, labels, DROPPING, Workers(), seed=seed, step=step).loss)
+        return float(loss_and_grads(params, images, labels, DROPPING, WorkerPool(), seed=seed, step=step).loss)
 
     losses = [loss(0, 0), loss(0, 1), loss(1, 0)]
     assert len(set(losses)) == 3 and losses == [loss(0, 0), loss(0, 1), loss(1, 0)]
@@ -138,25 +139,25 @@ def test_no_two_shards_share_their_masks(monkeypatch):
 
     draw = parallel.draw_masks
     monkeypatch.setattr(parallel, "draw_masks", recorded)
-    loss_and_grads(initial_params(DROPPING), *batch(), DROPPING, Workers())
+    loss_and_grads(initial_params(DROPPING), *batch(), DROPPING, WorkerPool())
     assert len(set(drawn)) == len(drawn) == 6
 
 
 def test_predictions_do_not_depend_on_the_shard():
     params = initial_params(DROPPING, dtype="float64")
     images, _ = batch("float64")
-    logits = predict_logits(params, images, DROPPING, Workers(2))
+    logits = predict_logits(params, images, DROPPING, WorkerPool(2))
     np.testing.assert_allclose(logits, vit_forward(params, images, DROPPING)[0], rtol=1e-11)
 
 
 def test_bytes_are_prepared_in_shards():
     params = initial_params(CONFIG)
     pixels = np.random.default_rng(2).integers(0, 256, (BATCH, 2, 4, 6), dtype=np.uint8)
-    logits = predict_logits(params, pixels, CONFIG, Workers())
+    logits = predict_logits(params, pixels, CONFIG, WorkerPool())
     np.testing.assert_allclose(logits, vit_forward(params, pixels.astype("float32") / 255, CONFIG)[0], atol=1e-5)
 
 
-# Workers
+# WorkerPool
 
 
 def blas_threads():
@@ -169,13 +170,13 @@ def test_results_come_in_order_with_one_blas_thread(threads):
         return item, set(blas_threads())
 
     before = blas_threads()
-    assert list(Workers(threads).map(look, range(20))) == [(i, {1} if before else set()) for i in range(20)]
+    assert list(WorkerPool(threads).map(look, range(20))) == [(i, {1} if before else set()) for i in range(20)]
     assert blas_threads() == before
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_blas_gets_its_threads_back_after_an_exception(threads):
-    workers = Workers(threads)
+    pool = WorkerPool(threads)
     controller = ThreadpoolController()
     with controller.limit(limits=2, user_api="blas"):
         before = blas_threads()
@@ -187,20 +188,20 @@ def test_blas_gets_its_threads_back_after_an_exception(threads):
             return item
 
         with pytest.raises(ArithmeticError, match="item 2"):
-            list(workers.map(fail, range(5)))
+            list(pool.map(fail, range(5)))
         assert blas_threads() == before
-        assert list(workers.map(str, range(3))) == ["0", "1", "2"]
+        assert list(pool.map(str, range(3))) == ["0", "1", "2"]
 
 
 def test_an_error_in_a_shard_is_the_error_of_the_batch():
     images, labels = batch()
     before = blas_threads()
     with pytest.raises(ValueError, match="labels must lie in 0..2"):
-        loss_and_grads(initial_params(CONFIG), images, labels + 1, CONFIG, Workers(2))
+        loss_and_grads(initial_params(CONFIG), images, labels + 1, CONFIG, WorkerPool(2))
     assert blas_threads() == before
 
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_no_threads_are_refused(threads):
     with pytest.raises(ValueError, match=f"threads must be at least 1, not {threads}"):
-        Workers(threads)
+        WorkerPool(threads)

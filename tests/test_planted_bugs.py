@@ -23,8 +23,9 @@ def complaints(row: str, method: str) -> list[str]:
         return list(optimiser_complaints())
     if row == "predict":
         return list(prediction_complaints())
-    from minivit.gradcheck import CASES, explain
+    from minivit.gradcheck import CASES
     from minivit.gradcheck.model_cases import SWITCHES
+    from minivit.learn import explain
 
     explain.SAMPLE = 3  # which entry is worst is not asked here
     report = (CASES | SWITCHES)[row].check(row, method)

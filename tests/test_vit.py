@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig, cross_entropy_backward, cross_entropy_forward
-from minivit.model import initial_params, vit_forward
+from minivit.initial import initial_params
+from minivit.model import vit_forward
 from minivit.preprocess.arrays import normalise
 
 CONFIG = ViTConfig(

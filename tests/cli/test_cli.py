@@ -14,9 +14,10 @@ import pytest
 
 import minivit.cli.commands
 from minivit import __version__
-from minivit.cli.parser import main
-from minivit.config import TrainConfig, ViTConfig
+from minivit.cli import main
+from minivit.config import ViTConfig
 from minivit.data.idx import write_idx
+from minivit.train.config import TrainConfig
 from minivit.train.evaluate import probabilities
 from minivit.train.recipes import RECIPES
 from tests.tools import tiny
@@ -310,9 +311,9 @@ def test_views_are_those_of_the_run_or_those_asked_for(trained, tmp_path, monkey
     (folder / "config.json").write_text(json.dumps(settings))
     asked = []
 
-    def counting(model, images, workers, views=0):
+    def counting(model, images, pool, views=0):
         asked.append(views)
-        return probabilities(model, images, workers, views)
+        return probabilities(model, images, pool, views)
 
     monkeypatch.setattr("minivit.train.evaluate.probabilities", counting)
     monkeypatch.setattr("minivit.cli.commands.probabilities", counting)

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minivit.cli.parser import main
+from minivit.cli import main
 from minivit.data import load
-from minivit.preprocess.digit import read_picture
-from minivit.run.start import PRETRAINED, load_run
+from minivit.preprocess import read_picture
+from minivit.run.load import PRETRAINED
+from minivit.run.start import load_run
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow")
 

@@ -15,7 +15,7 @@ def test_an_operation_and_its_variants_are_checked_by_both_methods():
     results = run("attention")
     assert [(report.name, report.method) for report in results.reports] == [
         (name, method)
-        for name in ("attention", "attention, no bias", "attention, mask", "attention, two tokens wanted")
+        for name in ("attention", "attention, no bias", "attention, mask", "attention, two queries")
         for method in ("differences", "complex")
     ]
     assert results.passed

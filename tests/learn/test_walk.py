@@ -9,9 +9,9 @@ import pytest
 import minivit
 from minivit import cross_entropy_backward, cross_entropy_forward, vit_backward, vit_forward
 from minivit.data import load
-from minivit.learn import take, walk
+from minivit.initial import initial_params
+from minivit.learn import run_walk, walk
 from minivit.learn.passes import TINY, norm
-from minivit.model import initial_params
 from minivit.preprocess.arrays import normalise
 
 INDEX = 7
@@ -19,7 +19,7 @@ INDEX = 7
 
 @pytest.fixture(scope="module")
 def it():
-    return take(INDEX)
+    return run_walk(INDEX)
 
 
 @pytest.fixture(scope="module")

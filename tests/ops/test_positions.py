@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from minivit.ops.positions import class_token_forward, sincos1d, sincos2d
+from minivit.ops.class_token import class_token_forward
+from minivit.ops.positions import sincos1d, sincos2d
 
 
 def test_sincos1d_is_the_papers_formula():

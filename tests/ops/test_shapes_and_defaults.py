@@ -10,14 +10,14 @@ from minivit import ops
 
 DEFAULTS = {
     "layernorm_forward": {"eps": 1e-6},
-    "block_forward": {"eps": 1e-6, "gelu": "erf", "masks": ops.BlockMasks(None, None, None), "wanted": None},
+    "block_forward": {"eps": 1e-6, "gelu": "erf", "masks": ops.BlockMasks(None, None, None), "queries": None},
     "gelu_forward": {"form": "erf"},
     "normal_cdf": {"form": "erf"},
     "mlp_forward": {"gelu": "erf"},
     "pool_forward": {"pool": "cls"},
     "softmax_forward": {"subtract_max": None},
     "cross_entropy_forward": {"label_smoothing": 0.0},
-    "attention_forward": {"mask": None, "wanted": None},
+    "attention_forward": {"mask": None, "queries": None},
     "dot_product_forward": {"mask": None},
     "dot_product_backward": {"out": None},
     "class_token_backward": {"cache": None},

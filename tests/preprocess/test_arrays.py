@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from minivit import ViTConfig
-from minivit.preprocess.arrays import check_batch, check_images, config_for, normalise, pixel_statistics, prepare
+from minivit.preprocess import to_inputs
+from minivit.preprocess.arrays import check_batch, check_images, normalise
+from minivit.run.settings import config_for, pixel_statistics
 
 CONFIG = ViTConfig(
     image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=8, heads=2, pixel_mean=(0.2, 0.4), pixel_std=(0.3, 0.5)
@@ -81,10 +83,10 @@ def test_pixels_are_scaled_channel_by_channel(dtype, bound):
 
 
 def test_bytes_are_scaled_and_floats_taken_as_they_are():
-    np.testing.assert_array_equal(prepare(PIXELS, CONFIG, "float32"), normalise(PIXELS, CONFIG, "float32"))
+    np.testing.assert_array_equal(to_inputs(PIXELS, CONFIG, "float32"), normalise(PIXELS, CONFIG, "float32"))
     floats = PIXELS.astype("float32")
-    assert prepare(floats, CONFIG, "float32") is floats
-    assert prepare(floats, CONFIG, "float64").dtype == np.float64
+    assert to_inputs(floats, CONFIG, "float32") is floats
+    assert to_inputs(floats, CONFIG, "float64").dtype == np.float64
 
 
 def test_pixel_statistics():

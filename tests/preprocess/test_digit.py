@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minivit.data import DataError, load
-from minivit.preprocess.digit import label_strokes, read_picture
+from minivit.preprocess import read_picture
+from minivit.preprocess.digit import label_strokes
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow")
 

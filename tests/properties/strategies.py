@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 
 from minivit.config import POOLS, POSITIONS, ViTConfig
 from minivit.gradcheck import Sizes
-from minivit.ops.gelu import FORMS
+from minivit.ops.normal_cdf import FORMS
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minivit.initial import initial_params
 from minivit.masks import Masks, draw_masks
-from minivit.model import initial_params, vit_backward, vit_forward
+from minivit.model import vit_backward, vit_forward
 from minivit.ops.block import BlockMasks
 from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from minivit.config import POOLS, POSITIONS, ViTConfig
+from minivit.initial import initial_params
 from minivit.masks import Masks, draw_masks
-from minivit.model import initial_params, vit_backward, vit_forward
-from minivit.ops.gelu import FORMS
+from minivit.model import vit_backward, vit_forward
 from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
+from minivit.ops.normal_cdf import FORMS
 from minivit.params import Params
 
 from .agreement import assert_agrees, tensor, torch, torch_vit

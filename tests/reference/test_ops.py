@@ -10,22 +10,17 @@ import pytest
 
 from minivit.ops.attention import attention_backward, attention_forward, dot_product_backward, dot_product_forward
 from minivit.ops.block import BlockMasks, block_backward, block_forward
+from minivit.ops.class_token import class_token_backward, class_token_forward
 from minivit.ops.dropout import dropout_backward, dropout_forward
-from minivit.ops.gelu import gelu_backward, gelu_forward, normal_cdf
+from minivit.ops.gelu import gelu_backward, gelu_forward
 from minivit.ops.layernorm import layernorm_backward, layernorm_forward
 from minivit.ops.linear import linear_backward, linear_forward
 from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
 from minivit.ops.mlp import mlp_backward, mlp_forward
+from minivit.ops.normal_cdf import normal_cdf
 from minivit.ops.patches import patch_embed_backward, patch_embed_forward
 from minivit.ops.pool import pool_backward, pool_forward
-from minivit.ops.positions import (
-    add_positions_backward,
-    add_positions_forward,
-    class_token_backward,
-    class_token_forward,
-    sincos1d,
-    sincos2d,
-)
+from minivit.ops.positions import add_positions_backward, add_positions_forward, sincos1d, sincos2d
 from minivit.ops.softmax import softmax_backward, softmax_forward
 
 from .agreement import assert_agrees, torch, torch_pair

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from minivit.config import ViTConfig
-from minivit.model import initial_params, vit_backward, vit_forward
+from minivit.initial import initial_params
+from minivit.model import vit_backward, vit_forward
 from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
 from minivit.optim import AdamWState, adamw_step, clip_by_norm, decay_vector, warmup_cosine
 

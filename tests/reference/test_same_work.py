@@ -22,13 +22,13 @@ def job(name: str, task: str = "step") -> Job:
     return Job(contenders.MINIVIT, task, MODELS[name], BATCHES[name], threads=1, steps=1)
 
 
-@pytest.mark.parametrize("in_full", [False, True])
+@pytest.mark.parametrize("all_tokens", [False, True])
 @pytest.mark.parametrize("attention", ATTENTION)
 @pytest.mark.parametrize("name", MODELS)
-def test_same_weights_in_same_gradients_out(name, attention, in_full):
+def test_same_weights_in_same_gradients_out(name, attention, all_tokens):
     model = ViT(ViTConfig(**MODELS[name]), seed=0)
     images, labels = workload.random_batch(MODELS[name], BATCHES[name])
-    logits, cache = model.forward(images, in_full=in_full)
+    logits, cache = model.forward(images, all_tokens=all_tokens)
     loss, loss_cache = cross_entropy_forward(logits, labels, workload.LABEL_SMOOTHING)
     grads, _ = model.backward(cross_entropy_backward(1.0, loss_cache), cache)
     assert logits.dtype == grads.flat.dtype == np.float32
@@ -60,7 +60,7 @@ def test_the_measured_steps_lower_the_loss_alike(attention):
 
 def test_the_measured_forward_passes_give_the_same_logits():
     """Both forward contenders compute what `forward` computes; the measured functions throw it away."""
-    from minivit.parallel import Workers, predict_logits
+    from minivit.parallel import WorkerPool, predict_logits
 
     model = ViT(ViTConfig(**MODELS["small"]), seed=0)
     images, _ = workload.random_batch(MODELS["small"], 6)
@@ -68,7 +68,7 @@ def test_the_measured_forward_passes_give_the_same_logits():
     peer.load_minivit(model.params)
     with torch.inference_mode():
         expected = peer(torch.from_numpy(images))
-    assert_agrees("logits", predict_logits(model.params, images, model.config, Workers(2)), expected, BOUND)
+    assert_agrees("logits", predict_logits(model.params, images, model.config, WorkerPool(2)), expected, BOUND)
 
 
 @pytest.mark.parametrize("name", MODELS)

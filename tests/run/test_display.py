@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
-from minivit.run.display import Display, on_signals, stop_on_signals
-from minivit.train.trainer import Report, StepResult, TrainConfig, Trainer
+from minivit.cli import on_signals
+from minivit.gradcheck.report import Report
+from minivit.run.display import Display
+from minivit.run.signals import stop_on_signals
+from minivit.train.trainer import StepResult, TrainConfig, Trainer
 from minivit.vit import ViT
 from tests.tools import tiny
 

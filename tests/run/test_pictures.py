@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from minivit.checkpoint import CheckpointError
+from minivit.errors import CheckpointError
 from minivit.run.folder import RESULT
 from minivit.run.pictures import save_confusion, save_curves, save_pictures
 

@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 
 import minivit.run.start
-from minivit.checkpoint import CheckpointError, read_tensors, write_tensors
-from minivit.config import TrainConfig
+from minivit.checkpoint import read_tensors, write_tensors
+from minivit.cli.tables import result_line
 from minivit.data import DataError, load, split_validation
-from minivit.preprocess.arrays import pixel_statistics
+from minivit.errors import CheckpointError
+from minivit.run import overlap
 from minivit.run.display import Display
-from minivit.run.folder import Interrupted, holding, read_metrics
-from minivit.run.start import load_run, overlap, result_line, resume_run, start_run
+from minivit.run.folder import Interrupted, locked, read_metrics
+from minivit.run.settings import pixel_statistics
+from minivit.run.start import load_run, resume_run, start_run
+from minivit.train.config import TrainConfig
 from minivit.train.trainer import TrainingError
 from tests.tools import kill_many, tiny
 
@@ -329,7 +332,7 @@ def test_parts_of_files_are_removed(data, tmp_path, whole, at_step):
 @posix
 def test_one_process_at_a_time(data, tmp_path, at_step):
     stop_after(at_step, data, tmp_path / "run", 2)
-    with holding(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         with pytest.raises(CheckpointError, match="another process is training in it"):
             resume_run(str(tmp_path / "run"))
         with pytest.raises(CheckpointError, match="another process is training in it"):

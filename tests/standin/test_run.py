@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from minivit import insight
-from minivit.config import TrainConfig
 from minivit.data import Split
 from minivit.run.start import load_run, start_run
 from minivit.run.state import load_state, save_state
-from minivit.train.trainer import Progress, Trainer, fit
+from minivit.train import RunningSums, fit
+from minivit.train.config import TrainConfig
+from minivit.train.trainer import Trainer
 from tests.tools.second_backend import DROPPING, ViT, assert_agrees, batch
 
 pytestmark = [pytest.mark.standin, pytest.mark.usefixtures("fakecupy")]
@@ -47,8 +48,8 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path):
         return Trainer(ViT(DROPPING, seed=3, device="gpu"), config, total_steps=9)
 
     whole, stopped, resumed = start(), start(), start()
-    list(fit(whole, train, valid, 3, Progress()))
-    progress = Progress()
+    list(fit(whole, train, valid, 3, RunningSums()))
+    progress = RunningSums()
     for _ in fit(stopped, train, valid, 3, progress):
         if stopped.state.step == 5:
             break

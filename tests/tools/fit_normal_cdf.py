@@ -12,7 +12,7 @@ import mpmath as mp
 import numpy as np
 from scipy.special import ndtr
 
-from minivit.ops.gelu import FITTED, atanh_erf, tanh_cdf
+from minivit.ops.normal_cdf import ERF_COEFFICIENTS, _tanh_cdf_in_place, atanh_erf
 
 mp.mp.dps = 50
 warnings.simplefilter("error")  # any overflow or invalid operation is a failure
@@ -94,7 +94,7 @@ def continued(p, q):
 
 def cdf(x, *coefficients):
     """As `normal_cdf` computes it, with these coefficients."""
-    return tanh_cdf(atanh_erf(x, *coefficients))
+    return _tanh_cdf_in_place(atanh_erf(x, *coefficients))
 
 
 def check32(*fit):
@@ -146,7 +146,7 @@ if __name__ == "__main__":
         p, q, worst = remez(*degrees)
         print(f"# {name}: P degree {degrees[0]}, Q degree {degrees[1]}, approximation error {worst:.3g}")
         fit = rounded(continued(p, q)) if name == "float32" else continued(p, q)
-        print("gelu.py has the same" if fit == FITTED[name] else "gelu.py has others")
+        print("gelu.py has the same" if fit == ERF_COEFFICIENTS[name] else "gelu.py has others")
         print(f'"{name}": {fit!r}')
         labels = ("max |error|", "far tail", "slope, relative to max(slope, 1e-3)", "slope, absolute")
         print("# measured:", "; ".join(f"{k} {v:.3g}" for k, v in zip(labels, check(*fit))), "\n")

@@ -10,7 +10,7 @@ from minivit.backend import device_of, to_device, to_host
 from minivit.config import ViTConfig
 from minivit.gradcheck import CASES
 from minivit.gradcheck.contract import flatten
-from minivit.parallel import BatchResult, Workers, loss_and_grads, shards
+from minivit.parallel import BatchResult, WorkerPool, loss_and_grads, shards
 from minivit.train.trainer import TrainConfig, Trainer
 from minivit.vit import ViT
 
@@ -86,7 +86,7 @@ def step(config: ViTConfig, device: str, count: int) -> BatchResult:
     params = ViT(config, seed=3, device=device).params
     pixels, labels = batch(count, config)
     images = (pixels / np.float32(99) - np.float32(1)).astype("float32")
-    return loss_and_grads(params, images, labels, config, Workers(1), label_smoothing=0.1, seed=5, step=2)
+    return loss_and_grads(params, images, labels, config, WorkerPool(1), label_smoothing=0.1, seed=5, step=2)
 
 
 def assert_same_gradients(config: ViTConfig, count: int = 7) -> None:

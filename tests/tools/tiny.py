@@ -10,7 +10,7 @@ import numpy as np
 
 from minivit.config import ViTConfig
 from minivit.data.idx import write_idx
-from minivit.preprocess.arrays import pixel_statistics
+from minivit.run.settings import pixel_statistics
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = {"patch_size": 4, "dim": 8, "depth": 2, "heads": 2, "mlp_dim": 8}

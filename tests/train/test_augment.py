@@ -5,7 +5,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from minivit.data import load, random_affine
+from minivit.data import load
+from minivit.train import random_affine
 
 SHAPES = [(3, 1, 28, 28), (4, 2, 7, 12), (2, 3, 12, 7), (1, 1, 1, 5), (50, 1, 28, 28)]
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from minivit.data import Split, random_affine
-from minivit.parallel import Workers
+from minivit.cli.tables import class_table, confusion_table
+from minivit.data import Split
+from minivit.parallel import WorkerPool
 from minivit.preprocess.arrays import normalise
-from minivit.rng import VIEWS, generator
-from minivit.train.evaluate import VIEW_STRENGTH, Evaluation, class_table, confusion_table, evaluate, probabilities
+from minivit.rng import TEST_TIME, generator
+from minivit.train import random_affine
+from minivit.train.evaluate import VIEW_STRENGTH, Evaluation, evaluate, probabilities
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -25,7 +27,7 @@ def model(**settings):
 
 def test_evaluation_counts_what_the_model_predicts():
     one, split = model(), Split(*tiny.images(50))
-    result, chances = evaluate(one, split, Workers()), one.predict(split.images)
+    result, chances = evaluate(one, split, WorkerPool()), one.predict(split.images)
     guesses = chances.argmax(-1)
     assert (result.correct, result.total) == ((guesses == split.labels).sum(), 50)
     assert result.accuracy == result.correct / 50
@@ -40,26 +42,26 @@ def test_evaluation_counts_what_the_model_predicts():
 def test_dropouts_are_off():
     split = Split(*tiny.images(20))
     with_dropouts, without = model(**tiny.DROPOUTS), model()
-    assert evaluate(with_dropouts, split, Workers()).loss == evaluate(without, split, Workers()).loss
+    assert evaluate(with_dropouts, split, WorkerPool()).loss == evaluate(without, split, WorkerPool()).loss
 
 
 def test_views_are_averaged(monkeypatch):
     """The mean of the probabilities of the images and of their moved copies, the same at every call."""
     monkeypatch.setattr("minivit.train.evaluate.AT_ONCE", 8)
     one, (images, labels) = model(), tiny.images(20)
-    found = probabilities(one, images, Workers(2), views=2)
+    found = probabilities(one, images, WorkerPool(2), views=2)
     expected = one.predict(images).astype("float64")
     for view in (0, 1):
         parts = [
-            random_affine(images[start : start + 8], generator(0, VIEWS, view, part), VIEW_STRENGTH)
+            random_affine(images[start : start + 8], generator(0, TEST_TIME, view, part), VIEW_STRENGTH)
             for part, start in enumerate((0, 8, 16))
         ]
         moved = normalise(np.concatenate(parts), one.config, "float32")
         assert abs(one.predict(moved) - expected).max() > 1e-3
         expected += one.predict(moved)
     np.testing.assert_allclose(found, expected / 3, rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(found, probabilities(one, images, Workers(1), views=2))
-    result = evaluate(one, Split(images, labels), Workers(), views=2)
+    np.testing.assert_array_equal(found, probabilities(one, images, WorkerPool(1), views=2))
+    result = evaluate(one, Split(images, labels), WorkerPool(), views=2)
     assert result.correct == (found.argmax(-1) == labels).sum()
     assert result.loss == pytest.approx(-np.log(found[range(20), labels]).mean(), rel=1e-12)
 
@@ -70,12 +72,12 @@ def test_a_model_that_is_sure_and_wrong_has_a_finite_loss(views):
     one.params["head.weight"] = one.params["head.weight"] * 1e6  # probabilities of 0 and 1
     images, labels = tiny.images(20)
     wrong = (one.predict(images).argmax(-1) + 1) % 3
-    assert 100 < evaluate(one, Split(images, wrong), Workers(), views).loss < 1000
+    assert 100 < evaluate(one, Split(images, wrong), WorkerPool(), views).loss < 1000
 
 
 def test_no_views_are_the_image_alone():
     one, (images, _) = model(), tiny.images(20)
-    np.testing.assert_allclose(probabilities(one, images, Workers()), one.predict(images), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(probabilities(one, images, WorkerPool()), one.predict(images), rtol=0, atol=1e-6)
 
 
 def test_any_number_of_threads_and_images(monkeypatch):
@@ -83,13 +85,13 @@ def test_any_number_of_threads_and_images(monkeypatch):
     one = model()
     for count in (1, 2, 31):
         split = Split(*tiny.images(count))
-        results = [evaluate(one, split, Workers(threads)) for threads in (1, 2, 8)]
+        results = [evaluate(one, split, WorkerPool(threads)) for threads in (1, 2, 8)]
         assert {(result.loss, result.correct, result.total) for result in results} == {results[0][:3]}
         assert results[0].confusion.sum() == count
 
 
 def test_classes_that_no_image_has():
-    result = evaluate(model(), Split(*tiny.images(1)), Workers())
+    result = evaluate(model(), Split(*tiny.images(1)), WorkerPool())
     assert result.confusion.shape == (3, 3) and result.confusion[1:].sum() == 0
 
 

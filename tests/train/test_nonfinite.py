@@ -7,10 +7,10 @@ import pytest
 
 import minivit.model
 import minivit.ops
-from minivit.config import TrainConfig
 from minivit.data import DataError
-from minivit.preprocess.arrays import prepare
-from minivit.train.nonfinite import first_not_finite, overfit
+from minivit.run import overfit
+from minivit.train.config import TrainConfig
+from minivit.train.nonfinite import first_not_finite
 from minivit.train.trainer import Trainer, TrainingError
 from minivit.vit import ViT
 from tests.tools import tiny

@@ -9,10 +9,11 @@ import pytest
 import minivit.train.trainer
 from minivit.data import Split
 from minivit.ops import cross_entropy_forward
-from minivit.parallel import Workers
+from minivit.parallel import WorkerPool
 from minivit.preprocess.arrays import normalise
+from minivit.train import RunningSums, fit, steps_per_epoch
 from minivit.train.evaluate import evaluate
-from minivit.train.trainer import NotFinite, Progress, TrainConfig, Trainer, TrainingError, fit, steps_per_epoch
+from minivit.train.trainer import NotFinite, TrainConfig, Trainer, TrainingError
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -207,7 +208,7 @@ def test_the_same_bytes_for_any_number_of_threads(monkeypatch):
     ends = set()
     for threads in (1, 2, 8, 1):
         one = trainer(12, threads, dropouts=True, ema=0.9, augment=1, seed=5)
-        list(fit(one, split(24), split(6, 1), 4, Progress()))
+        list(fit(one, split(24), split(6, 1), 4, RunningSums()))
         assert one.state.step == 12
         ends.add(one.model.params.flat.tobytes() + one.ema.tobytes() + one.state.m.tobytes() + one.state.v.tobytes())
     assert len(ends) == 1
@@ -217,7 +218,7 @@ def test_other_seeds_end_elsewhere():
     ends = set()
     for seed in (0, 1):
         one = Trainer(ViT(tiny.config()), dataclasses.replace(SMALL, seed=seed), 3)
-        list(fit(one, split(24), split(0), 1, Progress()))
+        list(fit(one, split(24), split(0), 1, RunningSums()))
         ends.add(one.model.params.flat.tobytes())
     assert len(ends) == 2
 
@@ -226,7 +227,7 @@ def test_other_seeds_end_elsewhere():
 def test_a_batch_depends_on_the_number_of_its_step_only(start):
     whole, resumed = Recording(SMALL), Recording(SMALL, start)
     for one in (whole, resumed):
-        list(fit(one, split(24), split(0), 3, Progress()))
+        list(fit(one, split(24), split(0), 3, RunningSums()))
     assert len(whole.batches) == 9 and len(resumed.batches) == 9 - start
     for expected, found in zip(whole.batches[start:], resumed.batches):
         np.testing.assert_array_equal(expected[0], found[0])
@@ -236,7 +237,7 @@ def test_a_batch_depends_on_the_number_of_its_step_only(start):
 def test_an_epoch_shuffles_and_shows_no_image_twice():
     one = Recording(dataclasses.replace(SMALL, augment=0))
     data = split(24)
-    list(fit(one, data, split(0), 2, Progress()))
+    list(fit(one, data, split(0), 2, RunningSums()))
     known = {image.tobytes(): i for i, image in enumerate(normalise(data.images, one.model.config, "float32"))}
     rows = [[known[image.tobytes()] for image in images] for images, _ in one.batches]  # as they are, not augmented
     assert [data.labels[row].tolist() for row in rows] == [labels.tolist() for _, labels in one.batches]
@@ -247,7 +248,7 @@ def test_an_epoch_shuffles_and_shows_no_image_twice():
 
 def test_augmentation_moves_every_image_anew():
     one = Recording(dataclasses.replace(SMALL, batch_size=1, augment=1))
-    list(fit(one, split(1), split(0), 2, Progress()))
+    list(fit(one, split(1), split(0), 2, RunningSums()))
     plain = normalise(split(1).images, one.model.config, "float32")
     assert len({plain.tobytes(), *(images.tobytes() for images, _ in one.batches)}) == 3
 
@@ -255,13 +256,13 @@ def test_augmentation_moves_every_image_anew():
 @pytest.mark.parametrize("images, batches", [(1, [1]), (5, [5]), (7, [7]), (13, [7]), (14, [7, 7])])
 def test_few_images_are_one_batch(images, batches):
     one = Recording(SMALL)
-    list(fit(one, split(images), split(0), 1, Progress()))
+    list(fit(one, split(images), split(0), 1, RunningSums()))
     assert steps_per_epoch(SMALL, split(images)) == len(batches)
     assert [len(labels) for _, labels in one.batches] == batches
 
 
 def test_reports_are_means_since_the_one_before():
-    one, progress = trainer(6, log_every=2, ema=0.5), Progress()
+    one, progress = trainer(6, log_every=2, ema=0.5), RunningSums()
     valid = split(9, seed=1)
     steps, reports = zip(*fit(one, split(24), valid, 2, progress))
     losses, hits = [float(step.loss) for step in steps], [int(step.correct) for step in steps]
@@ -279,33 +280,33 @@ def test_reports_are_means_since_the_one_before():
         assert report.accuracy == sum(hits[since]) / (7 * len(hits[since]))
         assert report.grad_norm == float(steps[last].grad_norm) and report.images_per_second > 0
     assert [report.valid_loss is not None for report in reports if report] == [False, True, False, True]
-    check = evaluate(one.averaged_model(), valid, Workers())
+    check = evaluate(one.averaged_model(), valid, WorkerPool())
     assert (reports[5].valid_loss, reports[5].valid_accuracy) == (check.loss, check.accuracy)
     assert (progress.loss, progress.correct, progress.images) == (0.0, 0, 0)
 
 
 def test_a_report_gives_the_learning_rate_of_its_step():
     one = trainer(3, log_every=1, learning_rate=0.1, warmup=0.4)
-    rates = [report.learning_rate for _, report in fit(one, split(24), split(0), 1, Progress())]
+    rates = [report.learning_rate for _, report in fit(one, split(24), split(0), 1, RunningSums())]
     assert rates == pytest.approx([0.1, 0.1, 0.0505])
 
 
 def test_nothing_is_held_out_nothing_is_validated():
-    reports = [report for _, report in fit(trainer(3), split(24), split(0), 1, Progress()) if report]
+    reports = [report for _, report in fit(trainer(3), split(24), split(0), 1, RunningSums()) if report]
     assert [(report.valid_loss, report.valid_accuracy) for report in reports] == [(None, None)]
 
 
 def test_nothing_is_left_to_do():
     one = trainer(3)
     one.state.step = 3
-    assert list(fit(one, split(24), split(0), 1, Progress())) == []
+    assert list(fit(one, split(24), split(0), 1, RunningSums())) == []
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
 def test_where_no_step_is_read_a_report_is(monkeypatch):
     """A GPU's loss is looked at only where it is reported."""
-    monkeypatch.setattr(minivit.train, "reads_freely", lambda array: False)
+    monkeypatch.setattr(minivit.train, "is_host_float", lambda array: False)
     one = trainer(6)
     one.model.params["head.weight"] = np.full_like(one.model.params["head.weight"], 3e38)
     with pytest.raises(TrainingError, match="the loss became nan before step 3: try a lower learning rate"):
-        list(fit(one, split(24), split(0), 2, Progress()))
+        list(fit(one, split(24), split(0), 2, RunningSums()))

@@ -74,7 +74,7 @@ _kept_alive = []  # Python objects that the C side points to
 
 
 def install():
-    """Make `import cupy` work on the CPU of this machine. A second call does nothing."""
+    """Make `import cupy` work on the CPU of this parallel. A second call does nothing."""
     global counters
     if counters is not None:
         return
