@@ -65,12 +65,12 @@ def test_small_shards_are_computed_in_turn_and_large_ones_on_threads(monkeypatch
     """Which shards they are, and the bytes, are the same."""
     params, (images, labels), parts = initial_params(DROPPING), batch(), shards(BATCH, DROPPING)
     threads: set[int] = set()
-    for name, function in (("draw_masks", draw_masks), ("prepare", prepare)):
+    for name, function in (("draw_masks", draw_masks), ("to_inputs", to_inputs)):
         monkeypatch.setattr(parallel, name, lambda *a, f=function: threads.add(threading.get_ident()) or f(*a))
     numbers = BATCH / 6 * 7 * (2 * 8 + 8 * 8 + 3 * 5 + 2 * 7)  # of a shard: tokens, pixels, and what a block keeps
     found = {}
     for limit in (numbers, numbers + 1):
-        monkeypatch.setattr(parallel, "NUMBERS_FOR_THREADS", limit)
+        monkeypatch.setattr(parallel, "FLOATS_FOR_THREADS", limit)
         assert shards(BATCH, DROPPING) == parts
         threads.clear()
         grads = loss_and_grads(params, images, labels, DROPPING, WorkerPool(2)).grads

@@ -9,19 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from .. import insight, learn
+from .. import insight
 from ..config import ViTConfig
 from ..data import fetch_mnist, load, split_validation
 from ..errors import ConfigError
 from ..gradcheck import plot_curve
 from ..gradcheck import run as run_checks
+from ..learn.explain import explain as derivations
+from ..learn.walk import walk as walk_through
 from ..parallel import WorkerPool, keep_freed_memory
 from ..preprocess import Preprocessing, check_batch, read_picture
-from ..run import Run, load_run, overfit, overlap, resume_run, start_run
+from ..run import Run, load_run, overlap, resume_run, start_run
 from ..run.folder import PICTURES
+from ..run.overfit import overfit
 from ..run.pictures import save_confusion, save_pictures
 from ..train import RECIPES, Recipe, TrainConfig, probabilities
-from ..train import evaluate as measure
+from ..train.evaluate import evaluate as measure
 from .tables import class_table, confusion_table, result_line, tta_line
 
 DEFAULT_DATA = "mnist5k"
@@ -135,11 +138,11 @@ def gradcheck(arguments: argparse.Namespace) -> int:
 
 
 def explain(arguments: argparse.Namespace) -> None:
-    print(learn.explain(arguments.name))
+    print(derivations(arguments.name))
 
 
 def walk(arguments: argparse.Namespace) -> None:
-    print(learn.walk(arguments.index))
+    print(walk_through(arguments.index))
 
 
 def attend(arguments: argparse.Namespace) -> None:

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..ops.gelu import GeluCache
-from ..ops.normal_cdf import ERF_COEFFICIENTS, _tanh_cdf_in_place, atanh_erf
-from ..ops.softmax import SoftmaxCache, _with_maximum, _without_maximum
 from ..rng import GRADIENT_CHECK, generator
 from .checker import check_pair
 from .report import Report
+from .variants import gelu_float32_forward, softmax_fast_forward, softmax_maximum_forward
 
 Draw = Callable[..., np.ndarray]  # draw(2, 3): a (2, 3) array of standard normal numbers, float64
 
@@ -159,24 +157,6 @@ def cross_entropy_inputs(draw: Draw, s: Sizes, labels: str = "classes", label_sm
         "labels": classes if labels == "classes" else probabilities(draw, s.B, s.K),
         "label_smoothing": label_smoothing,
     }
-
-
-def gelu_float32_forward(x: np.ndarray) -> tuple[np.ndarray, GeluCache]:
-    """GELU as float32 computes it, its own coefficients, in the precision of x."""
-    cdf = _tanh_cdf_in_place(atanh_erf(x, *ERF_COEFFICIENTS["float32"]))
-    return x * cdf, GeluCache(x, cdf, "erf")
-
-
-def softmax_fast_forward(x: np.ndarray) -> tuple[Any, SoftmaxCache]:
-    """Softmax by the branch that subtracts no maximum."""
-    y = _without_maximum(x)
-    return y, SoftmaxCache(y)
-
-
-def softmax_maximum_forward(x: np.ndarray) -> tuple[np.ndarray, SoftmaxCache]:
-    """Softmax by the branch that subtracts the row's maximum."""
-    y = _with_maximum(x)
-    return y, SoftmaxCache(y)
 
 
 def _x(*axes: str, size: float = 1.0, **others: Any) -> Callable[[Draw, Sizes], dict[str, Any]]:

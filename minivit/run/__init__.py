@@ -2,7 +2,6 @@
 
 from .folder import Interrupted
 from .load import Run, load_run, overlap
-from .overfit import overfit
 from .start import resume_run, start_run
 
-__all__ = ["Interrupted", "Run", "load_run", "overfit", "overlap", "resume_run", "start_run"]
+__all__ = ["Interrupted", "Run", "load_run", "overlap", "resume_run", "start_run"]

@@ -71,8 +71,8 @@ def save_confusion(confusion: np.ndarray, path: Path, names: Sequence[str] | Non
             if count:
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
         upright = names is not None and max(map(len, names)) > 2
-        axes.set_xticks(range(K), names, rotation=90 if upright else 0)
-        axes.set_yticks(range(K), names)
+        axes.set_xticks(range(K), names or range(K), rotation=90 if upright else 0)
+        axes.set_yticks(range(K), names or range(K))
     right, images = int(confusion.trace()), int(confusion.sum())
     axes.set(xlabel="predicted class", ylabel="true class", title=f"{right} of {images} correct")
     save_figure(figure, path)

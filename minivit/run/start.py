@@ -16,7 +16,8 @@ from ..config import ViTConfig
 from ..data import Split, full_name, load, split_validation
 from ..errors import CheckpointError, ConfigError, TrainingError
 from ..preprocess import Preprocessing
-from ..train import NotFinite, TrainConfig, Trainer, evaluate, first_not_finite, fit, steps_per_epoch
+from ..train import NotFinite, TrainConfig, Trainer, first_not_finite, fit, steps_per_epoch
+from ..train.evaluate import evaluate
 from ..vit import ViT
 from .display import Display
 from .folder import (

@@ -3,7 +3,7 @@
 from .augment import random_affine
 from .batches import Prefetcher, steps_per_epoch
 from .config import TrainConfig
-from .evaluate import Evaluation, evaluate, probabilities
+from .evaluate import Evaluation, probabilities
 from .loop import Metrics, RunningSums, fit
 from .nonfinite import first_not_finite
 from .recipes import RECIPES, Recipe
@@ -21,7 +21,6 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "TrainingError",
-    "evaluate",
     "first_not_finite",
     "fit",
     "probabilities",

@@ -29,7 +29,7 @@ def test_files_do_not_know_the_device(tmp_path):
 
 
 def test_threads_change_nothing(monkeypatch):
-    monkeypatch.setattr("minivit.parallel.NUMBERS_FOR_THREADS", 0)
+    monkeypatch.setattr("minivit.parallel.FLOATS_FOR_THREADS", 0)
     one, two = both.trainer("gpu", threads=1), both.trainer("gpu", threads=2)
     for _ in range(3):
         losses = one.step(*both.batch()), two.step(*both.batch())

@@ -145,7 +145,7 @@ def test_pixel_statistics_are_those_of_the_training_images(whole, data):
 
 
 def test_a_rerun_gives_the_same_bytes(data, tmp_path, whole, monkeypatch):
-    monkeypatch.setattr("minivit.parallel.NUMBERS_FOR_THREADS", 0)
+    monkeypatch.setattr("minivit.parallel.FLOATS_FOR_THREADS", 0)
     assert same_model(start(data, tmp_path / "run", threads=3).folder, whole)
     assert not same_model(start(data, tmp_path / "other", seed=1).folder, whole)
 
@@ -199,7 +199,7 @@ def test_paths_with_spaces_and_other_letters(tmp_path, at_step):
     data = tiny.write_data(tmp_path / "zwölf Zahlen 数字")
     folder = tmp_path / "mein Lauf é"
     message = stop_after(at_step, data, folder, 4)
-    assert message.endswith(f"go on with: minivit train --resume '{folder}'")
+    assert message.endswith(f"resume it with: minivit train --resume '{folder}'")
     assert resume_run(str(folder)).result["test_total"] == 20
 
 
@@ -239,7 +239,9 @@ def test_nothing_is_made_for_what_cannot_start(data, tmp_path, monkeypatch):
 def test_a_run_that_was_stopped_ends_as_if_it_was_not(number, step, data, tmp_path, whole, at_step):
     before = signal.getsignal(number)
     message = stop_after(at_step, data, tmp_path / "run", step, number)
-    assert message.startswith(f"stopped after step {step} of {STEPS}, everything is saved; go on with: minivit train")
+    assert message.startswith(
+        f"stopped after step {step} of {STEPS}, everything is saved; resume it with: minivit train"
+    )
     assert signal.getsignal(number) is before
     assert read_tensors(tmp_path / "run" / "state.safetensors")[1]["step"] == step
     resume_run(str(tmp_path / "run"))
@@ -267,7 +269,9 @@ def test_a_second_signal_does_not_wait(data, tmp_path, whole, at_step):
 
     before = signal.getsignal(signal.SIGINT)
     at_step(5, twice)
-    with pytest.raises(Interrupted, match="stopped; what was saved before is kept, go on with: minivit train --resume"):
+    with pytest.raises(
+        Interrupted, match="stopped; what was saved before is kept, resume it with: minivit train --resume"
+    ):
         start(data, tmp_path / "run")
     assert signal.getsignal(signal.SIGINT) is before
     assert read_tensors(tmp_path / "run" / "state.safetensors")[1]["step"] == 4
@@ -285,7 +289,7 @@ def test_stopped_outside_the_loop(function, data, tmp_path, whole, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(minivit.run, function, stop)
-        with pytest.raises(Interrupted, match="go on with: minivit train --resume"):
+        with pytest.raises(Interrupted, match="resume it with: minivit train --resume"):
             resume_run(str(tmp_path / "run"))
     resume_run(str(tmp_path / "run"))
     assert same_model(tmp_path / "run", whole) and steps_of(tmp_path / "run") == [3, 6, 9]
@@ -543,7 +547,7 @@ def test_a_full_disk_leaves_what_was_saved(function, written, data, tmp_path, wh
     with monkeypatch.context() as patch:
         patch.setattr(os, function, full)
         with pytest.raises(
-            OSError, match="what was saved before is kept, go on with: minivit train --resume"
+            OSError, match="what was saved before is kept, resume it with: minivit train --resume"
         ) as caught:
             start(data, folder)
     assert os.strerror(errno.ENOSPC) in str(caught.value) and "\n" not in str(caught.value)
@@ -560,7 +564,9 @@ def test_nobody_reads_what_it_prints(data, tmp_path, whole, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Display, "report", gone)
-        with pytest.raises(Interrupted, match="nobody reads what it prints; all is kept, go on with: minivit train"):
+        with pytest.raises(
+            Interrupted, match="nobody reads what it prints; all is kept, resume it with: minivit train"
+        ):
             start(data, tmp_path / "run", save_every=None)
     assert read_tensors(tmp_path / "run" / "state.safetensors")[1]["step"] == 3  # saved before it is shown
     resume_run(str(tmp_path / "run"))
@@ -588,7 +594,7 @@ def test_a_model_alone_is_a_run_without_settings(whole, tmp_path):
 def test_a_run_without_a_model(whole, tmp_path, stopped):
     with pytest.raises(CheckpointError, match="no trained model here; train one with minivit train"):
         load_run(tmp_path / "nothing")
-    with pytest.raises(CheckpointError, match=r"no trained model here; go on with: minivit train --resume"):
+    with pytest.raises(CheckpointError, match=r"no trained model here; resume it with: minivit train --resume"):
         load_run(stopped)
 
 

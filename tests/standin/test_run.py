@@ -26,7 +26,7 @@ def test_insight_is_numpys(function):
 
 def test_a_run_is_numpys(tmp_path, monkeypatch):
     """With augmentation, validation, the mean of the weights, and saves in between; its model is read on either."""
-    monkeypatch.setattr("minivit.parallel.NUMBERS_FOR_THREADS", 0)
+    monkeypatch.setattr("minivit.parallel.FLOATS_FOR_THREADS", 0)
     config = TrainConfig(epochs=1, batch_size=300, ema=0.9, save_every=5, threads=2)
     model = {"patch_size": 14, "dim": 8, "depth": 1, "heads": 2, "mlp_dim": 8, "dropout": 0.1}
     runs = {device: start_run("mnist5k", str(tmp_path / device), model, config, device) for device in ("cpu", "gpu")}

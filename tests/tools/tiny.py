@@ -36,8 +36,8 @@ def config(shape: tuple[int, ...] = (1, 8, 8), classes: int = 3, **settings: Any
 def little_shards(monkeypatch: Any, tokens: int) -> None:
     """Shards of so many tokens, however little a token is, and threads however small the shards are."""
     monkeypatch.setattr("minivit.parallel.TOKENS_PER_SHARD", tokens)
-    monkeypatch.setattr("minivit.parallel.NUMBERS_PER_SHARD", 0)
-    monkeypatch.setattr("minivit.parallel.NUMBERS_FOR_THREADS", 0)
+    monkeypatch.setattr("minivit.parallel.FLOATS_PER_SHARD", 0)
+    monkeypatch.setattr("minivit.parallel.FLOATS_FOR_THREADS", 0)
 
 
 def write_data(

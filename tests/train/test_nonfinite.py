@@ -22,7 +22,7 @@ def trainer(**settings):
 
 def first(one):
     images, labels = tiny.images(6)
-    return first_not_finite(one, prepare(images, one.model.config, "float32"), labels)
+    return first_not_finite(one, to_inputs(images, one.model.config, "float32"), labels)
 
 
 HUGE = {  # a parameter, and where the arithmetic with it overflows first
