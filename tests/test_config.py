@@ -76,8 +76,8 @@ WRONG = {
     r"dropout is a probability and must lie in \[0, 1\), not 1": {"dropout": 1},
     r"attention_dropout is a probability .* not -0.1": {"attention_dropout": -0.1},
     "drop_path is a probability .* not nan": {"drop_path": math.nan},
-    "pixel_mean needs one number for each of 3 channels": {"channels": 3, "pixel_mean": (0.5,)},
-    "pixel_std needs one number for each of 1 channels": {"pixel_std": (0.5, 0.5)},
+    "pixel_mean needs one value for each of 3 channels": {"channels": 3, "pixel_mean": (0.5,)},
+    "pixel_std needs one value for each of 1 channels": {"pixel_std": (0.5, 0.5)},
     "pixel_std must be positive": {"pixel_std": (0.0,)},
 }
 NOT_COUNTS = {"dim": 64.0, "heads": "4", "depth": True, "classes": None, "image_size": 28.0, "head_hidden": 2.5}
@@ -112,7 +112,7 @@ WRONG_TRAINING = {
     "augment must be at least 0, not nan": {"augment": math.nan},
     "seed must be at least 0, not -1": {"seed": -1},
     "validation must be at least 0, not -5": {"validation": -5},
-    r"warmup must lie in \[0, 1\), not 1": {"warmup": 1},
+    r"warmup_fraction must lie in \[0, 1\), not 1": {"warmup_fraction": 1},
     r"label_smoothing must lie in \[0, 1\), not 1.5": {"label_smoothing": 1.5},
     r"beta2 must lie in \[0, 1\), not 1": {"beta2": 1},
 }

@@ -34,7 +34,8 @@ def test_attention_maps_are_those_of_the_forward_pass(model):
     assert attention.shape == (config.depth, 2, config.heads, config.tokens, config.tokens)
     assert np.allclose(attention.sum(-1), 1)
     floats = (images / 255 - np.reshape(config.pixel_mean, (-1, 1, 1))) / np.reshape(config.pixel_std, (-1, 1, 1))
-    assert np.allclose(attention, model.forward(floats, return_attention=True)[2])
+    _, cache = model.forward(floats, all_tokens=True)
+    assert np.allclose(attention, np.stack([block.attn.dot.softmax.y for block in cache.blocks]))
 
 
 def test_rollout_is_the_product_written_out(model):

@@ -88,19 +88,19 @@ def test_fixed_positions_are_those_learned_ones_would_have_to_be(positions, patt
     np.testing.assert_array_equal(logits, expected)
 
 
-def test_attention_maps_come_on_request():
+def test_the_cache_holds_the_attention_of_all_tokens_on_request():
     config = ViTConfig(**SMALL)
     params = initial_params(config)
     images = np.random.default_rng(1).standard_normal((3, 2, 4, 6)).astype("float32")
-    logits, cache, attention = vit_forward(params, images, config, return_attention=True)
-    assert attention.shape == (2, 3, 2, 7, 7)
-    np.testing.assert_allclose(attention.sum(-1), 1, rtol=1e-6)
-    np.testing.assert_array_equal(attention[1], cache.blocks[1].attn.dot.softmax.y)
+    logits, cache = vit_forward(params, images, config, all_tokens=True)
+    for block in cache.blocks:
+        assert block.attn.dot.softmax.y.shape == (3, 2, 7, 7)
+        np.testing.assert_allclose(block.attn.dot.softmax.y.sum(-1), 1, rtol=1e-6)
     np.testing.assert_allclose(logits, vit_forward(params, images, config)[0], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_the_last_block_for_the_class_token_alone_is_the_same_function(dropout):
+def test_the_last_block_for_the_class_token_only_is_the_same_function(dropout):
     """Same logits and gradients as with every token of it, dropouts on or off, and its caches hold one query."""
     config = ViTConfig(**SMALL | {"dropout": dropout, "attention_dropout": dropout, "drop_path": dropout / 2})
     params = initial_params(config, dtype="float64")

@@ -11,6 +11,7 @@ from minivit import ViTConfig, cross_entropy_backward, cross_entropy_forward, pa
 from minivit.initial import initial_params
 from minivit.masks import draw_masks
 from minivit.parallel import WorkerPool, loss_and_grads, predict_logits, shards
+from minivit.preprocess import to_inputs
 from tests.tools import tiny
 
 PLAIN = dict(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=8, depth=2, heads=2, mlp_dim=5)

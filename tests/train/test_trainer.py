@@ -153,7 +153,7 @@ def test_a_loss_that_is_not_finite_changes_nothing():
     one, (images, labels) = trainer(ema=0.9), tiny.images(4)
     one.model.params["head.weight"] = np.full_like(one.model.params["head.weight"], 3e38)
     before = one.model.params.flat.copy()
-    with pytest.raises(NotFinite, match="loss nan.* at step 0, learning rate") as caught:
+    with pytest.raises(NotFinite, match="loss nan.* at step 1, learning rate") as caught:
         one.step(images, labels)
     np.testing.assert_array_equal(caught.value.labels, labels)
     assert one.model.params.flat.tobytes() == before.tobytes()
@@ -171,7 +171,7 @@ def test_the_learning_rate_rises_and_stays_without_an_end():
 
 
 def test_the_learning_rate_rises_and_falls_towards_an_end():
-    one = trainer(total_steps=50, learning_rate=0.5, warmup=0.2)
+    one = trainer(total_steps=50, learning_rate=0.5, warmup_fraction=0.2)
     rates = []
     for step in range(51):
         one.state.step = step
@@ -195,7 +195,7 @@ def test_the_mean_of_the_weights_is_what_is_kept():
 @pytest.mark.parametrize("keep", [True, False])
 def test_memory_is_kept_only_if_asked(keep, monkeypatch):
     calls = []
-    monkeypatch.setattr(minivit.train, "keep_freed_memory", lambda: calls.append(1))
+    monkeypatch.setattr(minivit.train.trainer, "keep_freed_memory", lambda: calls.append(1))
     trainer(keep_memory=keep)
     assert len(calls) == keep
 
@@ -257,7 +257,7 @@ def test_augmentation_moves_every_image_anew():
 def test_few_images_are_one_batch(images, batches):
     one = Recording(SMALL)
     list(fit(one, split(images), split(0), 1, RunningSums()))
-    assert steps_per_epoch(SMALL, split(images)) == len(batches)
+    assert steps_per_epoch(SMALL.batch_size, images) == len(batches)
     assert [len(labels) for _, labels in one.batches] == batches
 
 
@@ -286,7 +286,7 @@ def test_reports_are_means_since_the_one_before():
 
 
 def test_a_report_gives_the_learning_rate_of_its_step():
-    one = trainer(3, log_every=1, learning_rate=0.1, warmup=0.4)
+    one = trainer(3, log_every=1, learning_rate=0.1, warmup_fraction=0.4)
     rates = [report.learning_rate for _, report in fit(one, split(24), split(0), 1, RunningSums())]
     assert rates == pytest.approx([0.1, 0.1, 0.0505])
 
@@ -305,8 +305,8 @@ def test_nothing_is_left_to_do():
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
 def test_where_no_step_is_read_a_report_is(monkeypatch):
     """A GPU's loss is looked at only where it is reported."""
-    monkeypatch.setattr(minivit.train, "is_host_float", lambda array: False)
+    monkeypatch.setattr(minivit.train.trainer, "is_host_float", lambda array: False)
     one = trainer(6)
     one.model.params["head.weight"] = np.full_like(one.model.params["head.weight"], 3e38)
-    with pytest.raises(TrainingError, match="the loss became nan before step 3: try a lower learning rate"):
+    with pytest.raises(TrainingError, match="the loss became nan by step 3: try a lower learning rate"):
         list(fit(one, split(24), split(0), 2, RunningSums()))
