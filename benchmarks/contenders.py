@@ -41,7 +41,7 @@ def minivit_step(job: Job, model: Any, keep_memory: bool) -> Run:
 
     settings = TrainConfig(
         batch_size=job.batch, threads=job.threads, keep_memory=keep_memory,
-        learning_rate=workload.LEARNING_RATE, warmup=0.0, weight_decay=workload.WEIGHT_DECAY,
+        learning_rate=workload.LEARNING_RATE, warmup_fraction=0.0, weight_decay=workload.WEIGHT_DECAY,
         beta1=workload.BETAS[0], beta2=workload.BETAS[1], label_smoothing=workload.LABEL_SMOOTHING,
         clip_norm=1e6,  # it always clips; the peer does not, so the limit is out of reach
     )  # fmt: skip

@@ -40,17 +40,6 @@ class Clock:
 
         return run
 
-    def iterated(self, name: str, function: Callable) -> Callable:
-        """The generator function, the time that its iterator takes for the next item added to `name`."""
-
-        def run(*args: Any) -> Iterator:
-            iterator = function(*args)
-            following = self.timed(name, lambda: next(iterator, None))
-            while (item := following()) is not None:
-                yield item
-
-        return run
-
     def whole(self, name: str, function: Callable) -> Callable:
         """The generator function, the time from its start to its end added to `name`, whoever iterates included."""
 
@@ -64,19 +53,21 @@ class Clock:
 
 def watched(flags: list[str]) -> Counter[str]:
     """Run `minivit train` with these flags in this process; the seconds of its parts, and of the whole loop."""
-    from minivit import progress, run, train
     from minivit.cli import main
+    from minivit.run import start
+    from minivit.run.display import Display
+    from minivit.train import Prefetcher, Trainer, batches, loop
 
     clock = Clock()
-    train.Trainer.update = clock.timed(STEP, train.Trainer.update)  # type: ignore[method-assign]
-    train.evaluate = clock.timed("validation", train.evaluate)
-    train.random_affine = clock.timed(BESIDE, train.random_affine)
-    train._batches = clock.iterated(WAITING, train._batches)
-    progress.Display.step = clock.timed("progress bar", progress.Display.step)  # type: ignore[method-assign]
-    progress.Display.report = clock.timed("progress bar", progress.Display.report)  # type: ignore[method-assign]
-    run.add_metrics = clock.timed("metrics.jsonl", run.add_metrics)
-    run.save_state = clock.timed("saving the state", run.save_state)
-    run.fit = clock.whole("all", run.fit)
+    Trainer.update = clock.timed(STEP, Trainer.update)  # type: ignore[method-assign]
+    Prefetcher.__getitem__ = clock.timed(WAITING, Prefetcher.__getitem__)  # type: ignore[method-assign]
+    loop.evaluate = clock.timed("validation", loop.evaluate)
+    batches.random_affine = clock.timed(BESIDE, batches.random_affine)
+    Display.step = clock.timed("progress bar", Display.step)  # type: ignore[method-assign]
+    Display.report = clock.timed("progress bar", Display.report)  # type: ignore[method-assign]
+    start.add_metrics = clock.timed("metrics.jsonl", start.add_metrics)
+    start.save_state = clock.timed("saving the state", start.save_state)
+    start.fit = clock.whole("all", start.fit)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         status = main(["train", "--out", f"{folder}/run", *flags])
     if status or "all" not in clock.seconds:

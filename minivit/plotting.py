@@ -29,12 +29,13 @@ def save_figure(figure: Any, path: str | Path) -> None:
     write_atomically(path, picture.getvalue())
 
 
-def draw_shares(axes: Any, picture: np.ndarray, shares: np.ndarray) -> Any:
-    """Lay shares of patches (Sh/P, Sw/P) over a picture (Sh, Sw), on matplotlib axes; returns the coloured image."""
+def draw_shares(axes: Any, picture: np.ndarray, shares: np.ndarray, most: float | None = None) -> Any:
+    """Lay shares of patches (Sh/P, Sw/P) over a picture (Sh, Sw), on matplotlib axes; returns the coloured image.
+    most: the value of the brightest colour, for pictures that share a scale; None: the largest share."""
     height, width = picture.shape
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     axes.imshow(picture, "gray", extent=extent)
-    return axes.imshow(shares, "viridis", extent=extent, alpha=0.7, vmin=0)
+    return axes.imshow(shares, "viridis", extent=extent, alpha=0.7, vmin=0, vmax=most)
 
 
 def draw_signed(axes: Any, values: np.ndarray) -> Any:

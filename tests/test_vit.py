@@ -47,7 +47,7 @@ def test_forward_takes_floats_as_they_are():
     np.testing.assert_array_equal(logits, model.forward(IMAGES)[0])
     whole, cache = model.forward(IMAGES, all_tokens=True)
     np.testing.assert_allclose(whole, logits, rtol=0, atol=1e-6)
-    assert [block.attn.dot.softmax.y.shape for block in cache.blocks] == [(2, 2, 7, 7)] * 2
+    assert [block.attn.dot.softmax.y.shape for block in cache.blocks] == [(len(IMAGES), 2, 7, 7)] * 2
 
 
 def test_a_generator_turns_the_dropouts_on():

@@ -18,7 +18,7 @@ from ..gradcheck import run as run_checks
 from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
 from ..parallel import WorkerPool, keep_freed_memory
-from ..preprocess import Preprocessing, check_batch, read_picture
+from ..preprocess import Preprocessing, check_batch, ground_of, read_picture
 from ..run import Run, load_run, overlap, resume_run, start_run
 from ..run.folder import PICTURES
 from ..run.overfit import overfit
@@ -159,9 +159,8 @@ def _tta(run: Run, arguments: argparse.Namespace) -> int:
 
 def _warn_of_other_ground(run: Run, images: np.ndarray) -> None:
     """Say so if images are dark on light and the model's were light on dark, or the other way round."""
-    trained = run.model.preprocessing
-    ground = Preprocessing.of_images(images).ground
-    if trained is not None and trained.ground != ground:
+    trained, ground = run.model.preprocessing, ground_of(images)
+    if trained is not None and ground not in (trained.ground, None):
         print(f"warning: these images have a {ground} ground, the model's a {trained.ground} one", file=sys.stderr)
 
 

@@ -5,6 +5,7 @@ Bishop 2006, Pattern Recognition and Machine Learning, eq. 4.108; Szegedy et al.
 from typing import NamedTuple
 
 from ..backend import Array, array_module, device_of
+from ..errors import DataError
 from .reductions import row_dots, row_sums
 
 
@@ -76,13 +77,13 @@ def _targets(logits: Array, labels: Array, label_smoothing: float) -> Array:
 
 
 def check_labels(labels: Array, classes: int) -> None:
-    """Raise ValueError unless host labels are integers in 0..classes-1, (B,), or probabilities, (B, classes)."""
+    """Raise DataError unless host labels are integers in 0..classes-1, (B,), or probabilities, (B, classes)."""
     if labels.ndim == 2:
         if not (labels.min() >= 0 and abs(labels.sum(-1) - 1).max() < 1e-3):
-            raise ValueError("labels given as probabilities must be at least 0 and sum to 1 in every row")
+            raise DataError("labels given as probabilities must be at least 0 and sum to 1 in every row")
     elif labels.dtype.kind not in "iu":
-        raise ValueError(f"class numbers must be integers, not {labels.dtype}: use labels.astype('int64')")
+        raise DataError(f"class numbers must be integers, not {labels.dtype}: use labels.astype('int64')")
     elif labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
+        raise DataError(
             f"labels must lie in 0..{classes - 1} ({classes} classes), but run from {labels.min()} to {labels.max()}"
         )

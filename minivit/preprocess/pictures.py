@@ -64,11 +64,10 @@ class Preprocessing:
     def of_images(cls, images: npt.NDArray[np.uint8]) -> "Preprocessing":
         """The one that training images (n, C, Sh, Sw) seem to be made by, judged by their pixels: grey ones that have
         MNIST's form follow the digit rule, all others are resized; the ground is what their borders are."""
-        borders = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
-        dark = np.median(np.concatenate([border.ravel() for border in borders])) < 128
         grey = images.shape[1] == 1
-        digits = grey and like_mnist(images[:, 0] if dark else 255 - images[:, 0])
-        return cls("digit" if digits else "squash", "dark" if dark else "light", images.shape[2:])
+        ground = ground_of(images) or ("dark" if grey else "light")
+        digits = grey and like_mnist(images[:, 0] if ground == "dark" else 255 - images[:, 0])
+        return cls("digit" if digits else "squash", ground, images.shape[2:])
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
@@ -81,6 +80,13 @@ class Preprocessing:
         if unknown:
             raise ConfigError(f"unknown preprocessing settings {sorted(unknown)}: the file is of a later minivit")
         return cls(**values)
+
+
+def ground_of(images: npt.NDArray[np.uint8]) -> str | None:
+    """Whether the borders of images (n, C, Sh, Sw) are "dark" or "light" in the median; None where they are neither."""
+    borders = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
+    median = np.median(np.concatenate([border.ravel() for border in borders]))
+    return "dark" if median < 64 else "light" if median >= 192 else None
 
 
 def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:

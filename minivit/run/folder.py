@@ -70,8 +70,9 @@ def locked(folder: Path) -> Iterator[None]:
             raise CheckpointError(f"{folder}: another process is training in it; let it end, or choose another --out")
         try:
             yield
-        except KeyboardInterrupt:
-            raise Interrupted(f"stopped; what was saved before is kept, {resume_hint(folder)}") from None
+        except KeyboardInterrupt as error:
+            number = error.args[0] if error.args else signal.SIGINT
+            raise Interrupted(f"stopped; what was saved before is kept, {resume_hint(folder)}", number) from None
         except BrokenPipeError:
             raise Interrupted(
                 f"stopped, since nobody reads what it prints; all is kept, {resume_hint(folder)}"

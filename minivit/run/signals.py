@@ -21,7 +21,7 @@ def stop_on_signals() -> Iterator[Stop]:
 
     def ask(number: int, frame: Any) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         stop.signal = number
         stop.set()
 

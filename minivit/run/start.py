@@ -103,20 +103,20 @@ def resume_run(path: str, device: str = "cpu") -> Run:
     if (folder / "result.json").exists() and (folder / "model.safetensors").exists():
         print(f"run {folder} has ended already")
         return load_run(folder, device)
-    dataset = load(settings["data"])
-    if _fingerprint(dataset.train) != settings["data_sha256"]:
-        raise CheckpointError(f"{folder}: the data in {settings['data']} are not those it was started with")
-    config = TrainConfig.from_dict(settings["train"])
-    parts = _Parts(*split_validation(dataset.train, config.validation), dataset.test)
-    model_config = ViTConfig.from_dict(settings["model"])
-    stored = settings.get("preprocessing")
-    preprocessing = Preprocessing.from_dict(stored) if stored else None
-    init = settings.get("init")
-    if init is not None and not (folder / STATE).exists():
-        model = _initialised(init, parts.train.images, dataset.classes, settings["model"], device)
-    else:
-        model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
     with locked(folder):
+        dataset = load(settings["data"])
+        if _fingerprint(dataset.train) != settings["data_sha256"]:
+            raise CheckpointError(f"{folder}: the data in {settings['data']} are not those it was started with")
+        config = TrainConfig.from_dict(settings["train"])
+        parts = _Parts(*split_validation(dataset.train, config.validation), dataset.test)
+        init = settings.get("init")
+        if init is not None and not (folder / STATE).exists():
+            model = _initialised(init, parts.train.images, dataset.classes, settings["model"], device)
+        else:  # what is random here is replaced by the state, or is where the run began
+            made = settings.get("preprocessing")
+            preprocessing = Preprocessing.from_dict(made) if made else Preprocessing.of_images(parts.train.images)
+            model_config = ViTConfig.from_dict(settings["model"])
+            model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
         return _train(folder, settings, parts, model, config)
 
 

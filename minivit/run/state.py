@@ -52,17 +52,16 @@ def load_state(path: Path, settings: dict[str, Any], trainer: Trainer) -> tuple[
         return RunningSums(), [], 0.0
     arrays, content = read_tensors(path)
     check_format(content, FORMAT, path)
-    if content.get("format", 0) == 0:
-        content["sums"] = content.pop("progress")
-        content["settings"] = current_settings(content["settings"])
-    if content.get("settings") != settings:
+    stored = content.get("settings")
+    if not isinstance(stored, dict) or "train" not in stored or current_settings(stored) != settings:
         raise CheckpointError(f"{path}: saved under other settings than those in the config.json beside it")
     for name, vector in _vectors(trainer).items():
         if name not in arrays or arrays[name].shape != vector.shape or arrays[name].dtype != vector.dtype:
             raise CheckpointError(f"{path}: {name} is missing or does not fit this model")
         vector[...] = to_device(arrays[name], trainer.model.device)
     trainer.state.step = content["step"]
-    return RunningSums(**content["sums"]), content["metrics"], content["seconds"]
+    sums = content["sums" if "sums" in content else "progress"]  # the name that it had in format 0
+    return RunningSums(**sums), content["metrics"], content["seconds"]
 
 
 def _vectors(trainer: Trainer) -> dict[str, Array]:

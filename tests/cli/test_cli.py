@@ -62,11 +62,11 @@ def settings_of(monkeypatch):
     def parse(*arguments):
         found = []
 
-        def stop(data, out, model, config, device, overwrite):
-            found.extend((data, out, model, config, device, overwrite))
+        def stop(data, out, model, config, device, overwrite, init):
+            found.extend((data, out, model, config, device, overwrite, init))
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(minivit.commands, "start_run", stop)
+        monkeypatch.setattr(minivit.cli.commands, "start_run", stop)
         assert main(["train", *arguments]) == 130
         return found
 
@@ -109,14 +109,14 @@ def test_every_setting_is_a_flag(config, capsys):
     words = re.split(r"[\s,]+", capsys.readouterr().out)
     for field in dataclasses.fields(config):
         flag = "--" + field.name.replace("_", "-")
-        assert (flag in words) == (field.name not in minivit.cli.commands.FROM_DATA), field.name
+        assert (flag in words) == (not field.metadata["from_data"]), field.name
 
 
 def test_a_flag_sets_its_field_and_no_other(settings_of):
     values = {int: 3, float: 0.25, bool: False}
     for config, place in ((ViTConfig, 2), (TrainConfig, 3)):
         for field in dataclasses.fields(config):
-            if field.name in minivit.cli.commands.FROM_DATA:
+            if field.metadata["from_data"]:
                 continue
             hint = typing.get_type_hints(config)[field.name]
             kind = next((one for one in typing.get_args(hint) if one in values), hint)
@@ -130,8 +130,8 @@ def test_a_flag_sets_its_field_and_no_other(settings_of):
 
 
 def test_a_recipe_is_overridden_by_flags(settings_of):
-    data, out, model, config, device, overwrite = settings_of("--recipe", "best", "--dim", "32", "--epochs", "3")
-    assert (data, out, device, overwrite) == ("mnist5k", None, "cpu", False)
+    data, out, model, config, device, overwrite, init = settings_of("--recipe", "best", "--dim", "32", "--epochs", "3")
+    assert (data, out, device, overwrite, init) == ("mnist5k", None, "cpu", False, None)
     assert model == {**RECIPES["best"].model, "dim": 32}
     assert config == TrainConfig(**{**RECIPES["best"].train, "epochs": 3})
 
@@ -188,7 +188,7 @@ def test_a_run_ends_well_without_its_pictures(drawn, note, trained, tmp_path, mo
             raise OSError(28, "full")
         return drawn
 
-    monkeypatch.setattr(minivit.commands, "save_pictures", draw)
+    monkeypatch.setattr(minivit.cli.commands, "save_pictures", draw)
     folder = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("*.png"))
     assert main(["train", "--resume", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -215,7 +215,7 @@ WEIRD = {
     ("--clip-norm", "1e300"): "clip_norm 1e+300 is too much for float32: choose at most 1e30",
     ("--weight-decay", "-1"): "weight_decay must be at least 0, not -1.0",
     ("--weight-decay", "nan"): "weight_decay must be at least 0, not nan",
-    ("--warmup", "1.5"): r"warmup must lie in [0, 1), not 1.5",
+    ("--warmup", "1.5"): r"warmup_fraction must lie in [0, 1), not 1.5",
     ("--label-smoothing", "1"): r"label_smoothing must lie in [0, 1), not 1.0",
     ("--beta2", "1"): r"beta2 must lie in [0, 1), not 1.0",
     ("--ema", "nan"): r"ema must lie in [0, 1), not nan",
@@ -277,9 +277,9 @@ def test_the_sanity_check(data, tmp_path, monkeypatch, capsys, refused):
     monkeypatch.chdir(tmp_path)
     arguments = ["train", "--overfit-batch", "--data", data, *tiny.flags(dim=32, mlp_dim=32, learning_rate=0.01)]
     assert main(arguments) == 0
-    assert "60 images learned by heart in" in capsys.readouterr().out.splitlines()[-1]
+    assert "60 images memorised in" in capsys.readouterr().out.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr("minivit.train.nonfinite.OVERFIT_STEPS", 2)
+    monkeypatch.setattr("minivit.run.overfit.OVERFIT_STEPS", 2)
     assert "Look at: the learning rate" in refused(*arguments, status=1)
 
 
@@ -299,7 +299,7 @@ def test_eval(trained, data, capsys):
     assert sum(int(lines[6 + k].split()[1 + k].replace(".", "0")) for k in range(3)) == correct
 
 
-def test_views_are_those_of_the_run_or_those_asked_for(trained, tmp_path, monkeypatch, capsys):
+def test_the_copies_are_those_of_the_run_or_those_asked_for(trained, tmp_path, monkeypatch, capsys):
     """The run's setting holds for eval and predict; a flag overrides it."""
     image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
     drawing = np.full((30, 30), 255, "uint8")
@@ -307,39 +307,39 @@ def test_views_are_those_of_the_run_or_those_asked_for(trained, tmp_path, monkey
     image.fromarray(drawing).save(tmp_path / "digit.png")
     folder = shutil.copytree(trained, tmp_path / "run")
     settings = json.loads((folder / "config.json").read_text())
-    settings["train"]["views"] = 3
+    settings["train"]["tta"] = 3
     (folder / "config.json").write_text(json.dumps(settings))
     asked = []
 
-    def counting(model, images, pool, views=0):
-        asked.append(views)
-        return probabilities(model, images, pool, views)
+    def counting(model, images, pool, tta=0):
+        asked.append(tta)
+        return probabilities(model, images, pool, tta)
 
     monkeypatch.setattr("minivit.train.evaluate.probabilities", counting)
     monkeypatch.setattr("minivit.cli.commands.probabilities", counting)
     printed = []
-    for flags in ([], ["--views", "0"], ["--views", "5"]):
+    for flags in ([], ["--tta", "0"], ["--views", "5"]):
         assert main(["eval", str(folder), *flags]) == 0
         assert main(["predict", str(folder), str(tmp_path / "digit.png"), *flags]) == 0
         printed.append(capsys.readouterr().out)
     assert asked == [3, 3, 0, 0, 5, 5] and len(set(printed)) == 3
     with pytest.raises(SystemExit):
-        main(["eval", str(folder), "--views", "-1"])
+        main(["eval", str(folder), "--tta", "-1"])
     assert "must lie in 0..1000, not -1" in capsys.readouterr().err
-    assert "and 5 moved copies" in printed[2] and "moved copies" not in printed[1]
+    assert "and 5 augmented copies" in printed[2] and "augmented copies" not in printed[1]
 
 
-def test_a_run_with_views_says_what_the_images_alone_give(data, tmp_path, capsys):
-    flags = tiny.flags(epochs=2, views=3)
+def test_a_run_with_tta_says_what_it_gives_without(data, tmp_path, capsys):
+    flags = tiny.flags(epochs=2, tta=3)
     assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *flags]) == 0
     result, lines = json.loads((tmp_path / "run" / "result.json").read_text()), capsys.readouterr().out.splitlines()
-    assert result["views"] == 3
+    assert result["tta"] == 3
     assert lines[-2] == (
-        "the test averages over each image and 3 moved copies of it; "
-        f"of the images alone {100 * result['plain_accuracy']:.2f} % are right"
+        "test-time augmentation: averaged over each image and 3 augmented copies of it; "
+        f"without it the test accuracy is {100 * result['plain_accuracy']:.2f} %"
     )
-    for views, key in (("3", "test_accuracy"), ("0", "plain_accuracy")):
-        assert main(["eval", str(tmp_path / "run"), "--views", views]) == 0
+    for copies, key in (("3", "test_accuracy"), ("0", "plain_accuracy")):
+        assert main(["eval", str(tmp_path / "run"), "--tta", copies]) == 0
         assert f"accuracy {100 * result[key]:.2f} %" in capsys.readouterr().out
 
 
@@ -404,7 +404,7 @@ def test_predict(trained, tmp_path, capsys, refused):
     assert "cannot read" in refused("predict", trained, tmp_path / "missing.png")
     assert "cannot read" in refused("predict", trained, __file__)
     image.new("RGB", (30, 30), "white").save(names[0])
-    assert "no digit" in refused("predict", trained, names[0])
+    assert "no digit" in refused("predict", "pretrained", names[0])
 
 
 def test_info(trained, capsys):
@@ -454,10 +454,10 @@ def test_signals_are_put_back(trained, monkeypatch):
 def test_a_signal_ends_any_command_in_one_line(command, number, trained, data, tmp_path, refused, monkeypatch):
     """Before there is a run."""
     monkeypatch.setattr(
-        f"minivit.{'run' if command == 'train' else 'commands'}.load", lambda *a: signal.raise_signal(number)
+        f"minivit.{'run.start' if command == 'train' else 'cli.commands'}.load", lambda *a: signal.raise_signal(number)
     )
     arguments = [trained] if command == "eval" else ["--data", data, "--out", tmp_path / "run"]
-    assert refused(command, *arguments, status=130) == "minivit: interrupted\n"
+    assert refused(command, *arguments, status=128 + number) == "minivit: interrupted\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end in another way on Windows")
@@ -468,7 +468,7 @@ def test_output_that_nobody_reads(data, tmp_path):
         process.stdout.close()
         errors = process.stderr.read()
         assert process.wait(60) == 130
-    assert errors.startswith("minivit: stopped, since nobody reads what it prints; all is kept, go on with: ")
+    assert errors.startswith("minivit: stopped, since nobody reads what it prints; all is kept, resume it with: ")
     assert errors.count("\n") == 1 and (tmp_path / "run" / "state.safetensors").exists()
 
 

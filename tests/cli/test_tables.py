@@ -5,6 +5,7 @@ import numpy as np
 from minivit.cli.tables import class_table, confusion_table
 from minivit.train import Evaluation
 
+CONFUSION = np.array([[3, 0, 2, 0], [0, 12, 0, 0], [1, 1, 2, 0], [0, 0, 0, 0]])  # no image of class 3
 RESULT = Evaluation(0.5, 17, 21, CONFUSION)
 
 
@@ -44,7 +45,7 @@ def test_classes_have_their_names():
         "golden retriever       2   50.0 %     50.0 %  cat (1 times)",
     ]
     assert confusion_table(result, names).splitlines() == [
-        "true \\ predicted    0 1",
-        "             0 cat  2 1",
-        "1 golden retriever  1 1",
+        "true \\ predicted   0 1",
+        "             0 cat 2 1",
+        "1 golden retriever 1 1",
     ]

@@ -10,9 +10,9 @@ import pytest
 from tqdm import tqdm
 
 from minivit.cli import on_signals
-from minivit.gradcheck.report import Report
 from minivit.run.display import Display
 from minivit.run.signals import stop_on_signals
+from minivit.train import Metrics
 from minivit.train.trainer import StepResult, TrainConfig, Trainer
 from minivit.vit import ViT
 from tests.tools import tiny
@@ -29,11 +29,11 @@ def display(images=54, epochs=3, batch_size=18):
     """That of a run of `epochs` epochs."""
     config = TrainConfig(batch_size=batch_size, threads=1, keep_memory=False)
     steps = epochs * (images // min(batch_size, images))
-    return Display(Trainer(ViT(tiny.config()), config, steps), epochs, images)
+    return Display(Trainer(ViT(tiny.config()), config, steps), epochs, steps // epochs, images)
 
 
 def report(step, epoch, **valid):
-    return Report(step, epoch, 0.5, 0.875, 1e-3, 2.0, 18.0, **valid)
+    return Metrics(step, epoch, 0.5, 0.875, 1e-3, 2.0, 18.0, **valid)
 
 
 def result(loss):
@@ -97,7 +97,7 @@ def test_a_resumed_bar_starts_where_the_run_is(terminal):
     config = TrainConfig(batch_size=18, threads=1, keep_memory=False)
     trainer = Trainer(ViT(tiny.config()), config, 9)
     trainer.state.step = 4
-    with Display(trainer, 3, 54) as shown:
+    with Display(trainer, 3, 3, 54) as shown:
         assert (shown.bar.n, shown.bar.total) == (72, 162)
 
 
@@ -130,9 +130,9 @@ def test_the_first_signal_asks_and_the_second_interrupts(number):
     before = [signal.getsignal(each) for each in SIGNALS]
     with pytest.raises(KeyboardInterrupt):
         with stop_on_signals() as stop:
-            assert not stop
+            assert not stop.is_set()
             signal.raise_signal(number)
-            assert stop
+            assert stop.is_set() and stop.signal == number
             signal.raise_signal(signal.SIGINT)
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
@@ -144,7 +144,7 @@ def test_handlers_are_put_back():
             signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
-    assert stop and [signal.getsignal(each) for each in SIGNALS] == before
+    assert stop.is_set() and [signal.getsignal(each) for each in SIGNALS] == before
 
 
 def test_elsewhere_than_in_the_main_thread_signals_are_left_alone():
@@ -152,7 +152,7 @@ def test_elsewhere_than_in_the_main_thread_signals_are_left_alone():
 
     def work():
         with stop_on_signals() as stop:
-            found.append((bool(stop), [signal.getsignal(each) for each in SIGNALS]))
+            found.append((stop.is_set(), [signal.getsignal(each) for each in SIGNALS]))
 
     before = [signal.getsignal(each) for each in SIGNALS]
     thread = threading.Thread(target=work)

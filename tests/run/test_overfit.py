@@ -20,13 +20,13 @@ def test_a_sound_model_memorises_a_batch(tmp_path, capsys):
     assert end.startswith("64 images memorised in ") and "the model, its gradients and the data work" in end
 
 
-def test_labels_that_contradict_each_other_cannot_be_learned(tmp_path, monkeypatch):
+def test_labels_that_contradict_each_other_cannot_be_memorised(tmp_path, monkeypatch):
     monkeypatch.setattr("minivit.run.overfit.OVERFIT_STEPS", 40)
     data = tiny.write_data(tmp_path)
     images = np.zeros((60, 8, 8), "uint8")
     minivit.data.idx.write_idx(tmp_path / "train-images-idx3-ubyte", images)
     with pytest.raises(
-        TrainingError, match="60 images should be learned .* after 40 steps. Look at: the learning rate"
+        TrainingError, match="60 images should be memorised.* after 40 steps. Look at: the learning rate"
     ):
         overfit(data, SETTINGS, FAST)
 

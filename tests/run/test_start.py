@@ -125,7 +125,7 @@ def test_the_settings_appear_first_and_the_result_last(data, tmp_path, monkeypat
 
 def test_the_test_images_are_looked_at_once(data, tmp_path, monkeypatch):
     seen = []
-    for module in (minivit.run, minivit.train.trainer):
+    for module in (minivit.run.start, minivit.train.loop):
 
         def count(*arguments, measure=module.evaluate):
             seen.append(len(arguments[1].labels))
@@ -288,7 +288,7 @@ def test_stopped_outside_the_loop(function, data, tmp_path, whole, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(minivit.run, function, stop)
+        patch.setattr(minivit.run.start, function, stop)
         with pytest.raises(Interrupted, match="resume it with: minivit train --resume"):
             resume_run(str(tmp_path / "run"))
     resume_run(str(tmp_path / "run"))
@@ -302,7 +302,7 @@ def stop_before_the_first_step(data, folder, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(minivit.run, "load_state", stop)
+        patch.setattr(minivit.run.start, "load_state", stop)
         with pytest.raises(Interrupted):
             start(data, folder)
     assert [path.name for path in folder.iterdir()] == ["config.json"]
@@ -359,9 +359,9 @@ def test_a_real_process_is_stopped(data, tmp_path):
             assert process.stdout.readline().startswith("epoch ")
             process.send_signal(number)
             _, errors = process.communicate(timeout=60)
-        assert process.returncode == 130
+        assert process.returncode == 128 + number
         assert errors.startswith("minivit: stopped after step ") and errors.count("\n") == 1
-        command = errors.split("go on with: minivit ")[1].split()
+        command = errors.split("resume it with: minivit ")[1].split()
     status, resumed, errors = tiny.minivit(*command)
     assert status == 0, errors
     assert same_model(tmp_path / "run", tmp_path / "whole")
@@ -506,7 +506,7 @@ def test_a_loss_that_is_not_finite_is_located_and_the_state_kept(stopped, whole)
     weights[...] = 3e38
     write_tensors(path, arrays, content)
     good = path.read_bytes()
-    with pytest.raises(TrainingError, match="loss nan and gradient norm nan at step 2, learning rate") as caught:
+    with pytest.raises(TrainingError, match="loss nan and gradient norm nan at step 3, learning rate") as caught:
         resume_run(str(stopped))
     message = str(caught.value)
     assert "linear_forward in mlp_forward in block_forward of block 1 made the first of them" in message
@@ -607,6 +607,6 @@ def test_how_much_was_trained_on(whole, data):
 def test_data_that_are_gone_cannot_be_compared(whole, data, monkeypatch):
     run = load_run(whole)
     for name in (data + "gone", "mnist", None):
-        monkeypatch.setattr(minivit.run, "find_mnist", lambda: None)
+        monkeypatch.setattr("minivit.run.load.find_mnist", lambda: None)
         settings = {**run.settings, "data": name}
         assert overlap(run._replace(settings=settings), load(data).test) is None
