@@ -19,7 +19,7 @@ class Params(Mapping[str, Array]):
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], flat: Array) -> None:
-        """shapes: {name: shape}, in order; flat: a contiguous vector of that many numbers, used and not copied.
+        """shapes: {name: shape}, in order; flat: a contiguous vector of that many values, used and not copied.
 
         Raises ValueError if the vector's size does not match.
         """
@@ -63,14 +63,14 @@ class Params(Mapping[str, Array]):
         return len(self._views)
 
     def __repr__(self) -> str:
-        return f"Params({len(self)} tensors, {self.flat.size} numbers, {self.flat.dtype})"
+        return f"Params({len(self)} tensors, {self.flat.size} values, {self.flat.dtype})"
 
     def empty_like(self) -> "Params":
-        """The same names and shapes over a new vector whose numbers are not set."""
+        """The same names and shapes over a new vector whose values are not set."""
         return Params(self.shapes, array_module(self.flat).empty_like(self.flat))
 
     def copy(self) -> "Params":
-        """The same numbers in a vector of their own."""
+        """The same values in a vector of their own."""
         return Params(self.shapes, self.flat.copy())
 
     def astype(self, dtype: Any) -> "Params":

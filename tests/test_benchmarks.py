@@ -164,9 +164,9 @@ def test_every_block_is_computed_in_full_where_the_contender_says_so(monkeypatch
 
     backward, queries = parallel.vit_backward, []
 
-    def counting(dlogits, cache):
+    def counting(dlogits, cache, **settings):
         queries.append(cache.blocks[-1].attn.dot.q.shape[2])
-        return backward(dlogits, cache)
+        return backward(dlogits, cache, **settings)
 
     monkeypatch.setattr(parallel, "vit_backward", counting)
     monkeypatch.setattr(parallel, "vit_forward", parallel.vit_forward)  # what IN_FULL changes is put back afterwards

@@ -134,3 +134,33 @@ def test_epochs_follow_from_the_number_of_images():
     assert TrainConfig().epochs_for(55_000) == 6
     assert TrainConfig().epochs_for(10_000_000) == 1
     assert TrainConfig(epochs=7).epochs_for(3_600) == 7
+
+
+def test_classes_are_called_by_their_names_or_numbers():
+    assert ViTConfig(classes=3).class_name(2) == "2"
+    named = ViTConfig(classes=2, class_names=["cat", "dog"])
+    assert named.class_names == ("cat", "dog") and named.class_name(1) == "dog"
+    assert ViTConfig.from_dict(named.to_dict()) == named and hash(named) == hash(ViTConfig.from_dict(named.to_dict()))
+
+
+@pytest.mark.parametrize("names", [("cat",), ("cat", "cat"), ("cat", "dog", "owl")])
+def test_every_class_has_a_name_of_its_own(names):
+    with pytest.raises(ValueError, match="class_names needs a different name for each of 2 classes"):
+        ViTConfig(classes=2, class_names=names)
+
+
+def test_names_are_text():
+    with pytest.raises(ValueError, match="class_names must be text"):
+        ViTConfig(classes=2, class_names=(1, 2))
+
+
+def test_a_training_config_comes_back_from_a_dictionary():
+    config = TrainConfig(epochs=3, tta=2, ema=0.9)
+    assert TrainConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match=r"unknown training settings \['speed'\]: the file is of another version"):
+        TrainConfig.from_dict({**config.to_dict(), "speed": 1})
+
+
+def test_settings_of_the_machine_are_marked():
+    marked = {field.name for field in dataclasses.fields(TrainConfig) if field.metadata["machine"]}
+    assert marked == {"threads", "keep_memory", "save_every"}

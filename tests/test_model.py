@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from minivit import model
 from minivit.config import ViTConfig
-from minivit.initial import initial_params, parameter_shapes
+from minivit.initial import initial_params
 from minivit.masks import draw_masks
-from minivit.model import vit_backward, vit_forward
+from minivit.model import parameter_shapes, vit_backward, vit_forward
 from minivit.ops.positions import sincos1d, sincos2d
 
 SMALL = {"image_size": (4, 6), "patch_size": 2, "channels": 2, "classes": 5, "dim": 8, "depth": 2, "heads": 2}
@@ -149,3 +150,58 @@ def test_images_that_do_not_fit_are_refused(images, message):
         vit_forward(initial_params(config), images, config)
     one, _ = vit_forward(initial_params(config), np.zeros((1, 2, 4, 6), "float32"), config)
     assert one.shape == (1, 5)
+
+
+@pytest.mark.parametrize("positions", ["learned", "sincos2d"])
+def test_without_pixels_the_gradients_are_the_same(positions):
+    """The pixels' gradient is left out, its product and its copy with it, and nothing else."""
+    config = ViTConfig(**SMALL, positions=positions)
+    params = initial_params(config, dtype="float64")
+    rng = np.random.default_rng(3)
+    images = rng.standard_normal((3, 2, 4, 6))
+    logits, cache = vit_forward(params, images, config)
+    dlogits = rng.standard_normal(logits.shape)
+    grads, dimages = vit_backward(dlogits, cache)
+    alone, nothing = vit_backward(dlogits, cache, pixels=False)
+    assert dimages.shape == images.shape and nothing is None
+    np.testing.assert_array_equal(grads.flat, alone.flat)
+
+
+def test_gradients_are_written_where_they_are_kept(monkeypatch):
+    """No operation returns another array than the view it was given, so nothing is copied."""
+    config = ViTConfig(**SMALL, head_hidden=5)
+    params = initial_params(config, dtype="float64")
+    images = np.random.default_rng(3).standard_normal((3, 2, 4, 6))
+    logits, cache = vit_forward(params, images, config)
+    pairs = []
+    monkeypatch.setattr(
+        "minivit.model._keep", lambda gradients, views: pairs.extend(zip(gradients, views, strict=True))
+    )
+    grads, _ = vit_backward(np.ones_like(logits), cache)
+    assert len(pairs) == len(grads) and all(gradient is view for gradient, view in pairs)
+
+
+def test_an_operation_that_ignores_where_to_write_is_copied(monkeypatch):
+    """Whoever edits an operation may return a new array: its gradient must not be lost."""
+    config = ViTConfig(**SMALL)
+    params = initial_params(config, dtype="float64")
+    images = np.random.default_rng(3).standard_normal((3, 2, 4, 6))
+    logits, cache = vit_forward(params, images, config)
+    dlogits = np.random.default_rng(4).standard_normal(logits.shape)
+    expected, _ = vit_backward(dlogits, cache)
+    backward = model.block_backward
+    monkeypatch.setattr(model, "block_backward", lambda dy, cache, out: backward(dy, cache))
+    grads = params.empty_like()
+    grads.flat[...] = np.nan
+    np.testing.assert_array_equal(vit_backward(dlogits, cache, grads)[0].flat, expected.flat)
+
+
+def test_fixed_positions_are_made_once(monkeypatch):
+    config = ViTConfig(**SMALL, positions="sincos1d", norm_eps=1.25e-6)  # a config that no other test has
+    made = []
+    monkeypatch.setattr(model, "sincos1d", lambda *arguments: made.append(1) or sincos1d(*arguments))
+    params = initial_params(config)
+    images = np.random.default_rng(3).standard_normal((3, 2, 4, 6)).astype("float32")
+    for _ in range(3):
+        vit_forward(params, images, config)
+    assert len(made) == 1

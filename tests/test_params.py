@@ -31,7 +31,7 @@ def test_names_and_shapes_in_order():
     assert {name: view.shape for name, view in params.items()} == SHAPES
     np.testing.assert_array_equal(params["a.bias"], [12, 13, 14, 15])
     assert params.get("a.bias") is params["a.bias"] and params.get("b") is None and params.get("b", 7) == 7
-    assert repr(params) == "Params(3 tensors, 18 numbers, float64)"
+    assert repr(params) == "Params(3 tensors, 18 values, float64)"
     with pytest.raises(KeyError, match="b"):
         params["b"]
 

@@ -62,12 +62,12 @@ def flags(**settings: Any) -> list[str]:
     return words
 
 
-def start(*arguments: str, **more: Any) -> subprocess.Popen:
-    """`minivit ARGUMENTS` as a process, with the tree that is tested; a warning ends it."""
+def start(*arguments: str, program: tuple[str, str] = ("-m", "minivit"), **more: Any) -> subprocess.Popen:
+    """`minivit ARGUMENTS` as a process, with the tree that is tested; a warning ends it. program: what Python runs."""
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", **more}
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1"}
-    return subprocess.Popen([sys.executable, "-W", "error", "-m", "minivit", *arguments], env=environment, **settings)
+    return subprocess.Popen([sys.executable, "-W", "error", *program, *arguments], env=environment, **settings)
 
 
 def minivit(*arguments: str, **more: Any) -> tuple[int, str, str]:
@@ -75,3 +75,8 @@ def minivit(*arguments: str, **more: Any) -> tuple[int, str, str]:
     with start(*arguments, **more) as process:
         out, errors = process.communicate(timeout=120)
     return process.returncode, out, errors
+
+
+def python(code: str, *arguments: str) -> tuple[int, str, str]:
+    """Run Python code with these arguments to its end: exit status, what it printed, and its errors."""
+    return minivit(*arguments, program=("-c", code))
