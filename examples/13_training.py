@@ -1,7 +1,7 @@
 """Training is that step, over and over, on digits that are never twice the same: shuffled, and each a little moved.
 
 A small model, some seconds. The loss of a batch jumps about; what counts is the error on digits that were held out
-(minivit/train.py; `minivit train` goes on for longer and ends below 2 %).
+(minivit/train/loop.py; `minivit train` goes on for longer and ends below 2 %).
 """
 
 import numpy as np

@@ -62,7 +62,7 @@ def fetch_mnist(
 ) -> Path:
     """See that the four files are there and are MNIST, fetching what is missing. Returns the folder they are in.
 
-    mirrors: addresses of folders, asked in turn for every file; None means `MIRRORS`.
+    mirrors: addresses of folders, asked one after the other for every file; None means `MIRRORS`.
     cache: files are kept in `cache`/mnist, None: the first of `data_folders()`; what `find_mnist` finds stays there.
     progress: show bars, and a line for every mirror that fails, on stderr.
     checksums: SHA-256 of the unpacked files by name, for other data sets in these files.

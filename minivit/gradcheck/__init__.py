@@ -1,4 +1,4 @@
-"""Is a gradient that was written by hand right? Check it against numbers that know nothing of how it was written.
+"""Is a gradient that was written by hand correct? It is checked against numerical derivatives of the forward pass.
 
 For a layer of your own, a forward pass `y, cache` and a backward pass `gradients`:
 

@@ -1,4 +1,4 @@
-"""check_pair: hold a hand-written backward pass against numbers that know nothing of it."""
+"""check_pair: compare a hand-written backward pass with numerical derivatives of its forward pass."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Derivatives by numbers alone: of <dy, y>, along a direction, by differences or by the complex step.
+"""Numerical derivatives: of <dy, y>, along a direction, by differences or by the complex step.
 
 Ridders 1982 (doi:10.1016/S0141-1195(82)80057-0) for the extrapolated differences; Squire, Trapp 1998
 (doi:10.1137/S003614459631241X) for the complex step.

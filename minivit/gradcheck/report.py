@@ -36,7 +36,7 @@ class Row(NamedTuple):
     passed: bool
     problem: str = ""  # what is wrong, in words; empty if nothing is
 
-    def numbers(self) -> tuple[str, str, str, str]:
+    def cells(self) -> tuple[str, str, str, str]:
         """analytic, numeric, relative_error and cosine as they are printed."""
         if math.isnan(self.analytic) and math.isnan(self.numeric):
             return "-", "-", "-", ""
@@ -82,7 +82,7 @@ class Report(NamedTuple):
 
     def __str__(self) -> str:
         header = ("tensor", "shape", "analytic", "numeric", "relative error", "cosine")
-        lines = [(row.tensor, str(row.shape), *row.numbers()) for row in self.rows]
+        lines = [(row.tensor, str(row.shape), *row.cells()) for row in self.rows]
         return f"{table(header, lines, left=2)}\n{self.summary()}"
 
     def to_list(self) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def like_mnist(images: npt.NDArray[np.uint8]) -> bool:
     fitting = 0
     for start in range(0, n, 1000):
         ink: np.ndarray = images[start : start + 1000] / np.float32(255)
-        drawn: np.ndarray = ink > EDGE
+        drawn = np.asarray(ink > EDGE)
         extents = [
             side - np.argmax(places, axis=1) - np.argmax(places[:, ::-1], axis=1)
             for places, side in ((drawn.any(2), height), (drawn.any(1), width))

@@ -1,8 +1,8 @@
-"""A run's folder: the files in it, who may write to them, and what is left when a run is stopped.
+"""A run's folder: the files in it, who may write to them, and what remains when a run is stopped.
 
 config.json         the settings, written first
 metrics.jsonl       a line for every report
-state.safetensors   all that is needed to go on: written at every save and removed at the end
+state.safetensors   all that is needed to resume: written at every save and removed at the end
 model.safetensors   the trained model: the averaged weights with --ema, else the last
 result.json         what came out, written last
 curves.png          loss and error over the epochs, where matplotlib is installed
@@ -63,7 +63,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep other processes from training in a run's folder, and say what is left of the run if it is stopped.
 
     Raises CheckpointError if another process is training in it, Interrupted instead of KeyboardInterrupt, and an
-    OSError that says how to go on.
+    OSError that says how to resume.
     """
     with open(folder / "config.json") as file:
         if not _lock(file):

@@ -1,19 +1,19 @@
-"""Augmentation: every image turned, scaled, slanted and shifted a little at random, as another hand would write it.
+"""Augmentation: a small random rotation, scaling, shear and translation of every image.
 
 Geometry. A pixel sits at p = (x, y), in pixels from the centre of the image, x to the right and y down. The forward map
     p' = A p + t,   A = s R(a) K(k),   R(a) = [cos a, -sin a; sin a, cos a],   K(k) = [1, k; 0, 1]
-slants (x + k y), turns by a (clockwise, since y points down), scales by s, then shifts by t. To paint the new image we
-ask for every *output* pixel where it came from, so that none stays unpainted; that is the inverse map
+shears (x + k y), rotates by a (clockwise, since y points down), scales by s, then translates by t. To compute the new
+image, the source of every *output* pixel is found, so that none is left empty; that is the inverse map
     p = A⁻¹ (p' - t),   A⁻¹ = K(-k) R(-a) / s = 1/s · [cos a + k sin a, sin a - k cos a; -sin a, cos a].
-p falls between four pixels, which are mixed bilinearly by their distances. Outside the image everything is black.
+p falls between four pixels, which are interpolated bilinearly. Outside the image everything is black.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-TURN, SCALE, SLANT, SHIFT = 0.22, 0.12, 0.15, 0.14  # at most: radians, of 1, pixels per pixel, of half the side
+ROTATION, SCALE, SHEAR, TRANSLATION = 0.22, 0.12, 0.15, 0.14  # at most: radians, of 1, pixels per pixel, of half a side
 STRONGEST = 8  # beyond, the scale could reach zero
-AT_ONCE = 1 << 15  # values moved at a time, which bounds the memory for the arrays in between
+VALUES_AT_ONCE = 1 << 15  # transformed together, which bounds the memory for the arrays in between
 
 
 def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float = 1.0) -> npt.NDArray[np.float32]:
@@ -21,7 +21,7 @@ def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float
 
     images: (n, C, Sh, Sw), uint8 or floating point; not modified.
     rng: five draws for each image, in the order of the images.
-    strength: 0 to 8, multiplies all of: rotation ±0.22 rad, scale 1 ± 0.12, slant ±0.15, and shift ±0.14 of the half
+    strength: 0 to 8, multiplies all of: rotation ±0.22 rad, scale 1 ± 0.12, shear ±0.15, and translation ±0.14 of the half
     width and of the half height, each uniform in its range. 0 gives the images back as they are.
     Returns float32, the shape and the scale of values of `images`.
     Raises ValueError for another shape or strength.
@@ -33,10 +33,10 @@ def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float
             f"strength {strength}, expected 0 to {STRONGEST} (1 is usual; beyond that an image would shrink to nothing)"
         )
     n, C, Sh, Sw = images.shape
-    ranges = np.array([TURN, SCALE, SLANT, SHIFT * Sw / 2, SHIFT * Sh / 2]) * strength
+    ranges = np.array([ROTATION, SCALE, SHEAR, TRANSLATION * Sw / 2, TRANSLATION * Sh / 2]) * strength
     draws = (rng.uniform(-1, 1, (n, 5)) * ranges)[..., np.newaxis, np.newaxis]  # (n, 5, 1, 1)
     moved = np.empty(images.shape, np.float32)
-    step = max(1, AT_ONCE // max(1, C * Sh * Sw))
+    step = max(1, VALUES_AT_ONCE // max(1, C * Sh * Sw))
     for start in range(0, n, step):
         part = slice(start, start + step)
         _sample(images[part], *_sources(draws[part], Sh, Sw), moved[part])
@@ -45,11 +45,11 @@ def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float
 
 def _sources(draws: npt.NDArray, Sh: int, Sw: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """The inverse map: the column and the row that every output pixel comes from, (n, Sh, Sw), counted from 0."""
-    turn, scale, slant, right, down = draws.swapaxes(0, 1)  # (n, 1, 1) each
-    cos, sin = np.cos(turn) / (1 + scale), np.sin(turn) / (1 + scale)
-    x = np.arange(Sw) - (Sw - 1) / 2 - right  # (n, 1, Sw): the x of p' - t
-    y = (np.arange(Sh) - (Sh - 1) / 2)[:, np.newaxis] - down  # (n, Sh, 1)
-    column = _sum((cos + slant * sin) * x + (Sw - 1) / 2, (sin - slant * cos) * y)
+    angle, scale, shear, tx, ty = draws.swapaxes(0, 1)  # (n, 1, 1) each
+    cos, sin = np.cos(angle) / (1 + scale), np.sin(angle) / (1 + scale)
+    x = np.arange(Sw) - (Sw - 1) / 2 - tx  # (n, 1, Sw): the x of p' - t
+    y = (np.arange(Sh) - (Sh - 1) / 2)[:, np.newaxis] - ty  # (n, Sh, 1)
+    column = _sum((cos + shear * sin) * x + (Sw - 1) / 2, (sin - shear * cos) * y)
     row = _sum(-sin * x + (Sh - 1) / 2, cos * y)
     return column, row
 

@@ -37,7 +37,7 @@ def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -
             )  # fmt: skip
     finally:
         sys.setprofile(before)
-    return f"{found[0]} made the first of them" if found else "repeating the step gave finite numbers"
+    return f"{found[0]} produced the first of them" if found else "repeating the step gave finite numbers"
 
 
 def _finite(value: Any) -> bool:

@@ -269,7 +269,7 @@ def test_bad_input_is_refused_in_one_line(trained, data, tmp_path, refused):
 def test_a_loss_that_is_not_finite_fails(data, tmp_path, refused):
     arguments = tiny.flags(epochs=9, learning_rate=1e29)
     line = refused("train", "--data", data, "--out", tmp_path / "run", *arguments, status=1)
-    assert "is not finite" in line or "made the first of them" in line
+    assert "is not finite" in line or "produced the first of them" in line
     assert "start again with a lower --learning-rate" in line
 
 

@@ -25,13 +25,13 @@ def first(one):
 
 
 HUGE = {  # a parameter, and where the arithmetic with it overflows first
-    "patch_embed.proj.weight": "linear_forward in patch_embed_forward in embed_forward made the first of them",
-    "blocks.0.attn.qkv.weight": "linear_forward in attention_forward in block_forward of block 0 made",
-    "blocks.1.attn.proj.weight": "linear_forward in attention_forward in block_forward of block 1 made",
-    "blocks.0.norm2.weight": "layernorm_forward in block_forward of block 0 made",
-    "blocks.1.mlp.fc1.weight": "linear_forward in mlp_forward in block_forward of block 1 made",
-    "norm.weight": "layernorm_forward made",
-    "head.weight": "linear_forward made",
+    "patch_embed.proj.weight": "linear_forward in patch_embed_forward in embed_forward produced the first of them",
+    "blocks.0.attn.qkv.weight": "linear_forward in attention_forward in block_forward of block 0 produced",
+    "blocks.1.attn.proj.weight": "linear_forward in attention_forward in block_forward of block 1 produced",
+    "blocks.0.norm2.weight": "layernorm_forward in block_forward of block 0 produced",
+    "blocks.1.mlp.fc1.weight": "linear_forward in mlp_forward in block_forward of block 1 produced",
+    "norm.weight": "layernorm_forward produced",
+    "head.weight": "linear_forward produced",
 }
 
 
@@ -46,13 +46,13 @@ def test_the_first_operation_of_a_forward_pass_is_named(name):
 
 
 BACKWARD = {  # a module, the pair in it whose backward pass fails, and in which block of two that is seen first
-    "gelu": ("mlp", "gelu_backward in mlp_backward in block_backward of block 1 made"),
+    "gelu": ("mlp", "gelu_backward in mlp_backward in block_backward of block 1 produced"),
     "softmax": (
         "attention",
         "softmax_backward in dot_product_backward in attention_backward in block_backward of block 1",
     ),
-    "layernorm": ("block", "layernorm_backward in block_backward of block 1 made"),
-    "patch_embed": (None, "patch_embed_backward in embed_backward made"),
+    "layernorm": ("block", "layernorm_backward in block_backward of block 1 produced"),
+    "patch_embed": (None, "patch_embed_backward in embed_backward produced"),
 }
 
 
