@@ -8,7 +8,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .backend import Array, array_module, device_module, to_device
+import numpy as np
+
+from .backend import Array, array_module, to_device
 
 
 class Params(Mapping[str, Array]):
@@ -26,9 +28,8 @@ class Params(Mapping[str, Array]):
         self.shapes = dict(shapes)
         size = sum(map(math.prod, self.shapes.values()))
         if flat.shape != (size,) or not flat.flags.c_contiguous:
-            gaps = "" if flat.flags.c_contiguous else " with gaps"
-            needed = f"need one vector of shape ({size},) without gaps"
-            raise ValueError(f"parameters of these shapes {needed}, not {flat.shape}{gaps}")
+            gaps = "" if flat.flags.c_contiguous else ", with gaps"
+            raise ValueError(f"the parameters need a contiguous vector of shape ({size},), not {flat.shape}{gaps}")
         self.flat = flat
         self._views: dict[str, Array] = {}
         start = 0
@@ -37,9 +38,9 @@ class Params(Mapping[str, Array]):
             start += math.prod(shape)
 
     @classmethod
-    def zeros(cls, shapes: Mapping[str, tuple[int, ...]], dtype: Any = "float32", device: str = "cpu") -> "Params":
-        """All zeros, of these shapes, in a dtype and on a device ("cpu" or "gpu")."""
-        return cls(shapes, device_module(device).zeros(sum(map(math.prod, shapes.values())), dtype))
+    def zeros(cls, shapes: Mapping[str, tuple[int, ...]], dtype: Any = "float32") -> "Params":
+        """All zeros, of these shapes and this dtype, on the host."""
+        return cls(shapes, np.zeros(sum(map(math.prod, shapes.values())), dtype))
 
     def __getitem__(self, name: str) -> Array:
         return self._views[name]

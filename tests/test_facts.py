@@ -176,13 +176,13 @@ FACTS = {
     "softmax does not see that.": shifted_keys,
     "So the key bias of the layer below has gradient zero.": key_bias,
     "the squared norms of dpatches and dimages are equal.": pixels_only_move,
-    "dtoken does not see dy of the patches.": class_token_sees_its_own_row,
-    "y[t]·y[s] depends on t - s only: the pattern looks the same from every place.": sines_depend_on_distance,
+    "dtoken does not depend on dy of the patches.": class_token_sees_its_own_row,
+    "y[t]·y[s] depends on t - s only: the pattern looks the same from every position.": sines_depend_on_distance,
     "where the mask is zero, dx is zero.": dropped_entries,
     "The same map forward and backward: it is its own transpose.": dropped_entries,
     "sum over tokens of dx = dy in both cases.": pooled,
     "every row sums to zero.": rows_of_the_loss,
-    "It vanishes only where p = t, which smoothing puts within reach.": smoothing_makes_an_end,
+    "dlogits is zero only where p = t, which smoothing puts within reach.": smoothing_makes_an_end,
 }
 
 

@@ -24,7 +24,7 @@ from ..atomic import write_atomically
 from ..errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
-LARGEST = 4 << 30  # bytes that a gzipped file may unpack to
+LARGEST_UNPACKED = 4 << 30  # bytes that a gzipped file may unpack to
 IDX_MAGIC = b"\0\0\x08"  # of unsigned bytes
 
 
@@ -58,11 +58,13 @@ def unpack(content: bytes, name: str) -> bytes:
         return content
     try:
         with gzip.open(io.BytesIO(content)) as file:
-            unpacked = file.read(LARGEST + 1)
+            unpacked = file.read(LARGEST_UNPACKED + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{name} is a damaged gzip file ({error}), {len(content)} bytes long; fetch it again") from None
-    if len(unpacked) > LARGEST:
-        raise DataError(f"{name} unpacks to more than {LARGEST >> 30} GiB; check that it is the file you meant")
+    if len(unpacked) > LARGEST_UNPACKED:
+        raise DataError(
+            f"{name} unpacks to more than {LARGEST_UNPACKED >> 30} GiB; check that it is the file you meant"
+        )
     return unpacked
 
 

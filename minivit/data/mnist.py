@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
-from types import MappingProxyType
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -16,20 +15,18 @@ from ..errors import DataError
 from .idx import GZIP_MAGIC, find_idx, read_idx, unpack, write_whole
 
 # SHA-256 of the unpacked files, since every mirror packs anew.
-CHECKSUMS: Mapping[str, str] = MappingProxyType(
-    {
-        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    }
-)
+CHECKSUMS: Mapping[str, str] = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 TIMEOUT = 30.0  # seconds that a mirror may stay silent
-LARGEST = 64 << 20  # bytes; more than this is not one of the files, whatever is sent
+LARGEST_DOWNLOAD = 64 << 20  # bytes; more than this is not one of the files, whatever is sent
 
 
 def data_folders() -> list[Path]:
@@ -113,11 +110,11 @@ def _download(address: str, checksum: str, progress: bool) -> bytes:
         promised = getattr(reply, "length", None)  # bytes; None if the server does not say
         name = address.rsplit("/", 1)[1]
         with tqdm(desc=name, total=promised, unit="B", unit_scale=True, disable=None if progress else True) as bar:
-            while len(content) <= LARGEST and (piece := reply.read(1 << 16)):
+            while len(content) <= LARGEST_DOWNLOAD and (piece := reply.read(1 << 16)):
                 content += piece
                 bar.update(len(piece))
-    if len(content) > LARGEST:
-        raise DataError(f"more than {LARGEST} bytes")
+    if len(content) > LARGEST_DOWNLOAD:
+        raise DataError(f"more than {LARGEST_DOWNLOAD} bytes")
     if promised is not None and len(content) < promised:
         raise DataError(f"{len(content)} bytes, {promised} promised")
     if not content.startswith(GZIP_MAGIC):

@@ -42,11 +42,11 @@ def like_mnist(images: npt.NDArray[np.uint8]) -> bool:
         return False
     fitting = 0
     for start in range(0, n, 1000):
-        ink: np.ndarray = images[start : start + 1000] / np.float32(255)
-        drawn = np.asarray(ink > EDGE)
+        ink = images[start : start + 1000].astype(np.float32) / 255
+        drawn = np.greater(ink, EDGE)
         extents = [
             side - np.argmax(places, axis=1) - np.argmax(places[:, ::-1], axis=1)
-            for places, side in ((drawn.any(2), height), (drawn.any(1), width))
+            for places, side in ((drawn.max(2), height), (drawn.max(1), width))
         ]
         mass = np.maximum(ink.sum((1, 2)), 1e-6)
         middles = [(ink.sum(3 - axis) * np.arange(side)).sum(1) / mass for axis, side in ((1, height), (2, width))]

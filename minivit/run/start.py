@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,20 +162,29 @@ def _train(folder: Path, settings: dict[str, Any], parts: _Parts, model: ViT, co
 
     display = Display(trainer, epochs, epoch_steps, len(train.labels))
     steps = fit(trainer, train, valid, epochs, sums)
-    with display, stop_on_signals() as stop, _located(trainer, folder), contextlib.closing(steps):
-        for result, report in steps:
-            display.step(result)
-            if report:
-                metrics.append(report._asdict())
-                add_metrics(folder, metrics[-1])
-            stopping = stop.is_set()
-            if stopping or trainer.state.step % (config.save_every or epoch_steps) == 0:
-                save()
-            if report:
-                display.report(report)
-            if stopping:
-                reached = f"step {trainer.state.step} of {trainer.total_steps}"
-                raise Interrupted(f"stopped after {reached}, everything is saved; {resume_hint(folder)}", stop.signal)
+    try:
+        with display, stop_on_signals() as stop, contextlib.closing(steps):
+            for result, report in steps:
+                display.step(result)
+                if report:
+                    metrics.append(report._asdict())
+                    add_metrics(folder, metrics[-1])
+                stopping = stop.is_set()
+                if stopping or trainer.state.step % (config.save_every or epoch_steps) == 0:
+                    save()
+                if report:
+                    display.report(report)
+                if stopping:
+                    reached = f"step {trainer.state.step} of {trainer.total_steps}"
+                    raise Interrupted(
+                        f"stopped after {reached}, everything is saved; {resume_hint(folder)}", stop.signal
+                    )
+    except NotFinite as error:
+        place = first_not_finite(trainer, error.images, error.labels)
+        raise TrainingError(
+            f"{error}: {place}. What was saved in {folder} before is kept; "
+            "start again with a lower --learning-rate or a smaller --clip-norm"
+        ) from None
     trained = time.perf_counter()
 
     final = trainer.averaged_model()
@@ -202,19 +210,6 @@ def _train(folder: Path, settings: dict[str, Any], parts: _Parts, model: ViT, co
     write_json(folder / "result.json", result_values)
     (folder / STATE).unlink(missing_ok=True)
     return Run(folder, final, settings, result_values)
-
-
-@contextlib.contextmanager
-def _located(trainer: Trainer, folder: Path) -> Iterator[None]:
-    """Name the operation that produced a loss that is not finite, and what is left of the run."""
-    try:
-        yield
-    except NotFinite as error:
-        place = first_not_finite(trainer, error.images, error.labels)
-        raise TrainingError(
-            f"{error}: {place}. What was saved in {folder} before is kept; "
-            "start again with a lower --learning-rate or a smaller --clip-norm"
-        ) from None
 
 
 def _fingerprint(split: Split) -> str:

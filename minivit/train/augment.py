@@ -21,8 +21,8 @@ def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float
 
     images: (n, C, Sh, Sw), uint8 or floating point; not modified.
     rng: five draws for each image, in the order of the images.
-    strength: 0 to 8, multiplies all of: rotation ±0.22 rad, scale 1 ± 0.12, shear ±0.15, and translation ±0.14 of the half
-    width and of the half height, each uniform in its range. 0 gives the images back as they are.
+    strength: 0 to 8, multiplies all of: rotation ±0.22 rad, scale 1 ± 0.12, shear ±0.15, and translation ±0.14 of half
+    the width and half the height, each uniform in its range. 0 gives the images back as they are.
     Returns float32, the shape and the scale of values of `images`.
     Raises ValueError for another shape or strength.
     """

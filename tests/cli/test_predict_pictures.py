@@ -9,7 +9,7 @@ import pytest
 
 from minivit.cli import main
 from minivit.data import load
-from minivit.preprocess import read_picture
+from minivit.preprocess import Preprocessing, read_picture
 from minivit.run.load import PRETRAINED
 from minivit.run.start import load_run
 
@@ -18,6 +18,7 @@ Image = pytest.importorskip("PIL.Image", reason="pictures need pillow")
 SIZES = (20, 64, 200)  # the side of a digit's frame of 28 pixels, in pixels of the picture
 KINDS = ("grey", "RGB", "RGBA", "on grey paper", "light on dark")
 PICTURES = 50
+LIKE_MNIST = Preprocessing("digit", "dark", (28, 28))
 
 
 def draw(digit, size, kind, rng):
@@ -67,12 +68,14 @@ def test_the_pictures_are_of_every_size_and_kind(pictures):
             sides.append(max(image.size))
     assert len(modes) == PICTURES and set(modes) == {"L", "RGB", "RGBA"}
     assert min(sides) < 45 and max(sides) > 200
-    assert len({tuple(read_picture(path, 1, 28, 28).ravel()) for path in pictures[0]}) == PICTURES
+    assert len({tuple(read_picture(path, 1, LIKE_MNIST).ravel()) for path in pictures[0]}) == PICTURES
 
 
 def test_pictures_keep_their_class(pictures, model):
     paths, labels = pictures
-    found = model.predict(np.stack([read_picture(path, *model.config.image_shape) for path in paths])).argmax(-1)
+    preprocessing = model.preprocessing or Preprocessing.default(model.config)
+    images = [read_picture(path, model.config.channels, preprocessing) for path in paths]
+    found = model.predict(np.stack(images)).argmax(-1)
     wrong = [f"{Path(path).name}: {label} taken for {k}" for path, label, k in zip(paths, labels, found) if k != label]
     assert len(wrong) <= 5, "\n".join(wrong)
 

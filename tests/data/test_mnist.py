@@ -145,7 +145,7 @@ def test_silence(server, tmp_path, monkeypatch):
 
 
 def test_endless_content(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist, "LARGEST", 10)
+    monkeypatch.setattr(mnist, "LARGEST_DOWNLOAD", 10)
     with pytest.raises(DataError, match="more than 10 bytes"):
         fetch(server, tmp_path, "works")
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-import minivit.gradcheck.suite as command
-from minivit.gradcheck import CASES, SWITCHES, plot_curve, run
+from minivit.errors import MissingPackageError
+from minivit.gradcheck import CASES, SWITCHES, plot_curve, run, suite
 from minivit.gradcheck.curve import measure_curve
 from minivit.gradcheck.suite import choose
 
@@ -45,7 +45,7 @@ def test_one_method_and_another_seed():
 def test_a_wrong_gradient_fails_the_command(monkeypatch):
     right = CASES["linear"]
     wrong = right._replace(backward=lambda dy, cache: tuple(-g for g in right.backward(dy, cache)))
-    monkeypatch.setattr(command, "CASES", {"linear": wrong})
+    monkeypatch.setattr(suite, "CASES", {"linear": wrong})
     results = run("linear")
     assert not results.passed
     assert "linear (complex step, seed 0, bound 1e-12): FAILED: W: " in str(results)
@@ -74,6 +74,6 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(
-        ModuleNotFoundError, match=r"drawing needs matplotlib, which is missing: pip install minivit\[viz"
+        MissingPackageError, match=r"drawing needs matplotlib, which is not installed: pip install minivit\[viz"
     ):
         plot_curve("curve.png")

@@ -26,7 +26,7 @@ def source(name):
 
 def test_the_reading_order_has_every_operation_once():
     pairs = {path.stem for path in FOLDER.glob("*.py") if "_backward(" in path.read_text(encoding="utf-8")}
-    assert sorted(MODULES) == sorted(pairs - {"__init__"})
+    assert sorted(MODULES) == sorted(pairs - {"__init__"} | {"normal_cdf"})  # GELU's function has a file of its own
 
 
 def test_without_a_name_all_are_listed_in_reading_order():
@@ -77,7 +77,7 @@ def bare(line):
 
 def test_a_line_of_the_derivation_and_the_line_of_code_that_does_it():
     printed = explain("layernorm")
-    assert "\n    (2) The gradient that arrives at xhat is u = gamma·dy.\n" in printed
+    assert "\n    (2) xhat receives the gradient u = gamma·dy.\n" in printed
     assert "\n      (2)  u = dy * gamma\n" in printed
 
 

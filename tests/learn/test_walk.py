@@ -10,8 +10,8 @@ import minivit
 from minivit import cross_entropy_backward, cross_entropy_forward, vit_backward, vit_forward
 from minivit.data import load
 from minivit.initial import initial_params
-from minivit.learn import run_walk, walk
-from minivit.learn.passes import TINY, norm
+from minivit.learn.passes import TINY, norm, run_walk
+from minivit.learn.walk import walk
 from minivit.preprocess.arrays import normalise
 
 INDEX = 7
@@ -32,7 +32,7 @@ def model():
     return logits, loss, *vit_backward(cross_entropy_backward(1.0, loss_cache), cache)
 
 
-def test_the_tape_is_the_model(it, model):
+def test_the_graph_is_the_model(it, model):
     logits, loss, grads, dimages = model
     assert np.allclose(it.values["logits"], logits, rtol=1e-13, atol=0)
     assert np.isclose(it.values["loss"], loss, rtol=1e-13)

@@ -15,13 +15,18 @@ DEFAULTS = {
     "normal_cdf": {"form": "erf"},
     "mlp_forward": {"gelu": "erf"},
     "pool_forward": {"pool": "cls"},
-    "softmax_forward": {"subtract_max": None},
     "cross_entropy_forward": {"label_smoothing": 0.0},
     "attention_forward": {"mask": None, "queries": None},
     "dot_product_forward": {"mask": None},
     "dot_product_backward": {"out": None},
-    "class_token_backward": {"cache": None},
-    "add_positions_backward": {"cache": None},
+    "class_token_backward": {"cache": None, "out": None},
+    "add_positions_backward": {"cache": None, "out": None},
+    "linear_backward": {"out": (None, None), "need_dx": True},
+    "layernorm_backward": {"out": (None, None)},
+    "mlp_backward": {"out": (None,) * 4},
+    "attention_backward": {"out": (None,) * 4},
+    "block_backward": {"out": ((None,) * 2, (None,) * 4, (None,) * 2, (None,) * 4)},
+    "patch_embed_backward": {"out": (None, None), "pixels": True},
 }
 
 

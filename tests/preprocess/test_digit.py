@@ -5,12 +5,14 @@ import sys
 import numpy as np
 import pytest
 
-from minivit.data import DataError, load
-from minivit.preprocess import read_picture
+from minivit.data import load
+from minivit.errors import DataError, MissingPackageError
+from minivit.preprocess import Preprocessing, read_picture
 from minivit.preprocess.digit import label_strokes
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow")
 
+LIKE_MNIST = Preprocessing("digit", "dark", (28, 28))
 DIGITS = load("mnist5k").test.images[::20, 0]  # 50, five of each class
 SIZES = (60, 112, 300)  # of the digit's frame, in pixels of the picture
 
@@ -81,7 +83,7 @@ def likeness(one, other):
 
 def read(image, path, height=28, width=28):
     image.save(path)
-    (found,) = read_picture(path, 1, height, width)
+    (found,) = read_picture(path, 1, Preprocessing("digit", "dark", (height, width)))
     return found
 
 
@@ -143,7 +145,7 @@ def test_photos_are_turned_as_their_camera_says(tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 6  # orientation: the camera was held on its side
     image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=turned, quality=95)
-    found = read_picture(tmp_path / "turned.jpg", 1, 28, 28)[0]
+    found = read_picture(tmp_path / "turned.jpg", 1, LIKE_MNIST)[0]
     assert likeness(found, read(image, tmp_path / "digit.png")) > 0.97
 
 
@@ -151,11 +153,11 @@ def test_three_channels_are_only_resized(tmp_path):
     colours = np.zeros((40, 60, 3), np.uint8)
     colours[:, :30], colours[:, 30:] = (200, 10, 30), (0, 90, 255)
     Image.fromarray(colours).save(tmp_path / "flag.png")
-    found = read_picture(tmp_path / "flag.png", 3, 16, 24)
+    found = read_picture(tmp_path / "flag.png", 3, Preprocessing("squash", "light", (16, 24)))
     assert found.shape == (3, 16, 24) and found.dtype == np.uint8
     assert found[:, 3, 2].tolist() == [200, 10, 30] and found[:, 12, 20].tolist() == [0, 90, 255]
     transparent(np.zeros((9, 9)), [0, 0, 0]).save(tmp_path / "nothing.png")
-    assert np.all(read_picture(tmp_path / "nothing.png", 3, 4, 4) == 255)
+    assert np.all(read_picture(tmp_path / "nothing.png", 3, Preprocessing("squash", "light", (4, 4))) == 255)
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -163,14 +165,14 @@ def test_three_channels_are_only_resized(tmp_path):
 def test_blank_pictures(tmp_path, value, size):
     Image.new("L", size, value).save(tmp_path / "blank.png")
     with pytest.raises(DataError, match="no digit stands out in .*blank.png; expected one, clearly lighter or darker"):
-        read_picture(tmp_path / "blank.png", 1, 28, 28)
+        read_picture(tmp_path / "blank.png", 1, LIKE_MNIST)
 
 
 def test_noise_is_no_digit(tmp_path):
     noise = np.random.default_rng(0).normal(128, 6, (300, 300)).astype(np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     with pytest.raises(DataError, match="no digit stands out"):
-        read_picture(tmp_path / "noise.png", 1, 28, 28)
+        read_picture(tmp_path / "noise.png", 1, LIKE_MNIST)
 
 
 def test_unreadable_files(tmp_path):
@@ -182,10 +184,10 @@ def test_unreadable_files(tmp_path):
         "none.png": "No such file",
     }.items():
         with pytest.raises(DataError, match=f"cannot read .*{name}: .*{words}.*; expected a picture, PNG") as caught:
-            read_picture(tmp_path / name, 1, 28, 28)
+            read_picture(tmp_path / name, 1, LIKE_MNIST)
         assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="cannot read"):
-        read_picture(tmp_path, 1, 28, 28)
+        read_picture(tmp_path, 1, LIKE_MNIST)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # pillow also warns about what it finds in damaged files
@@ -201,7 +203,7 @@ def test_damaged_files_raise_nothing_else(tmp_path, ending):
             damaged[place] = rng.integers(256)
         path.write_bytes(damaged)
         try:
-            assert read_picture(path, 1, 28, 28).shape == (1, 28, 28)
+            assert read_picture(path, 1, LIKE_MNIST).shape == (1, 28, 28)
         except DataError as error:
             refused += 1
             assert "\n" not in str(error) and str(path) in str(error)
@@ -211,13 +213,16 @@ def test_damaged_files_raise_nothing_else(tmp_path, ending):
 @pytest.mark.parametrize("channels", [0, 2, 4])
 def test_other_numbers_of_channels(tmp_path, channels):
     with pytest.raises(DataError, match=f"images of {channels} channels, a picture has 1 or 3"):
-        read_picture(tmp_path / "digit.png", channels, 28, 28)
+        read_picture(tmp_path / "digit.png", channels, LIKE_MNIST)
 
 
 def test_without_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(DataError, match=r'needs pillow, .*: pip install "minivit\[viz\]"'):
-        read_picture(tmp_path / "digit.png", 1, 28, 28)
+    with pytest.raises(
+        MissingPackageError,
+        match=r'^reading pictures needs pillow, which is not installed: pip install "minivit\[viz\]"$',
+    ):
+        read_picture(tmp_path / "digit.png", 1, LIKE_MNIST)
 
 
 def test_strokes_that_hang_together():

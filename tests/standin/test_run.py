@@ -49,13 +49,14 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path):
 
     whole, stopped, resumed = start(), start(), start()
     list(fit(whole, train, valid, 3, RunningSums()))
-    progress = RunningSums()
-    for _ in fit(stopped, train, valid, 3, progress):
+    sums = RunningSums()
+    for _ in fit(stopped, train, valid, 3, sums):
         if stopped.state.step == 5:
             break
-    save_state(state, {}, stopped, progress, [], 0.0)
-    progress, _, _ = load_state(state, {}, resumed)
-    list(fit(resumed, train, valid, 3, progress))
+    settings = {"train": {}}
+    save_state(state, settings, stopped, sums, [], 0.0)
+    sums, _, _ = load_state(state, settings, resumed)
+    list(fit(resumed, train, valid, 3, sums))
     assert resumed.state.step == whole.state.step == 9
     assert resumed.model.params.flat.get().tobytes() == whole.model.params.flat.get().tobytes()
     assert resumed.ema.get().tobytes() == whole.ema.get().tobytes()
