@@ -106,9 +106,9 @@ def test_assignment_of_another_shape_is_refused(value):
 
 
 def test_a_vector_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match=r"one vector of shape \(18,\) without gaps, not \(17,\)$"):
+    with pytest.raises(ValueError, match=r"a contiguous vector of shape \(18,\), not \(17,\)$"):
         Params(SHAPES, np.zeros(17))
-    with pytest.raises(ValueError, match=r"not \(18,\) with gaps"):
+    with pytest.raises(ValueError, match=r"not \(18,\), with gaps"):
         Params(SHAPES, np.zeros(36)[::2])
     with pytest.raises(ValueError, match=r"not \(18, 1\)"):
         Params(SHAPES, np.zeros((18, 1)))

@@ -64,8 +64,7 @@ def problem(batch: int = 4, labels: str = "classes", smoothing: float = 0.0, **s
     params = initial_params(config, seed=3, dtype="float64")
     params.flat += 0.1 * rng.standard_normal(params.flat.shape)  # or biases would be 0 and LayerNorm's scales 1
     images = rng.standard_normal((batch, *config.image_shape))
-    drops = any(getattr(config, name) for name in DROPOUTS)
-    masks = draw_masks(config, batch, rng, "float64") if drops else None
+    masks = draw_masks(config, batch, rng, "float64")
     if labels == "classes":
         return Problem(config, params, images, rng.integers(0, config.classes, batch), masks, smoothing)
     return Problem(config, params, images, rng.dirichlet(np.ones(config.classes), batch), masks, smoothing)
@@ -86,7 +85,8 @@ def torch_masks(masks: Masks | None) -> Any:
 def assert_same(problem: Problem, sdpa: bool = False) -> None:
     """Every number of a forward and a backward pass, on both sides."""
     config, params, images, labels, masks, smoothing = problem
-    logits, cache, attention = vit_forward(params, images, config, masks, return_attention=True)
+    logits, cache = vit_forward(params, images, config, masks, all_tokens=True)
+    attention = np.stack([block.attn.dot.softmax.y for block in cache.blocks])
     loss, loss_cache = cross_entropy_forward(logits, labels, smoothing)
     grads = params.empty_like()
     grads.flat[...] = np.nan  # what the backward pass leaves out stays NaN, and agrees with nothing

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig
-from minivit.train.trainer import TrainConfig, Trainer
+from minivit.train import TrainConfig, Trainer
 
 pytestmark = pytest.mark.standin
 
 # Of a step on one shard: for every encoder block, and for all the rest together (embedding, head, loss, AdamW, and the
 # zeros for the queries that the last block does not ask).
-PER_BLOCK = {"launch": 130, "alloc": 74, "copy": 0, "float64": 0}
+PER_BLOCK = {"launch": 118, "alloc": 62, "copy": 0, "float64": 0}
 THE_REST = {"launch": 100, "alloc": 71, "copy": 3, "float64": 0}
 BYTES_PER_FEATURE = 69  # that a block keeps at the peak of a step, for each of D features of each token of a shard
 

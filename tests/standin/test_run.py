@@ -9,9 +9,7 @@ from minivit import insight
 from minivit.data import Split
 from minivit.run.start import load_run, start_run
 from minivit.run.state import load_state, save_state
-from minivit.train import RunningSums, fit
-from minivit.train.config import TrainConfig
-from minivit.train.trainer import Trainer
+from minivit.train import RunningSums, TrainConfig, Trainer, fit
 from tests.tools.second_backend import DROPPING, ViT, assert_agrees, batch
 
 pytestmark = [pytest.mark.standin, pytest.mark.usefixtures("fakecupy")]
@@ -25,7 +23,7 @@ def test_insight_is_numpys(function):
 
 
 def test_a_run_is_numpys(tmp_path, monkeypatch):
-    """With augmentation, validation, the mean of the weights, and saves in between; its model is read on either."""
+    """With augmentation, validation, averaged weights, and saves in between; its model is read on either."""
     monkeypatch.setattr("minivit.parallel.FLOATS_FOR_THREADS", 0)
     config = TrainConfig(epochs=1, batch_size=300, ema=0.9, save_every=5, threads=2)
     model = {"patch_size": 14, "dim": 8, "depth": 1, "heads": 2, "mlp_dim": 8, "dropout": 0.1}

@@ -146,7 +146,7 @@ if __name__ == "__main__":
         p, q, worst = remez(*degrees)
         print(f"# {name}: P degree {degrees[0]}, Q degree {degrees[1]}, approximation error {worst:.3g}")
         fit = rounded(continued(p, q)) if name == "float32" else continued(p, q)
-        print("gelu.py has the same" if fit == ERF_COEFFICIENTS[name] else "gelu.py has others")
+        print("normal_cdf.py has the same" if fit == ERF_COEFFICIENTS[name] else "normal_cdf.py has others")
         print(f'"{name}": {fit!r}')
         labels = ("max |error|", "far tail", "slope, relative to max(slope, 1e-3)", "slope, absolute")
         print("# measured:", "; ".join(f"{k} {v:.3g}" for k, v in zip(labels, check(*fit))), "\n")

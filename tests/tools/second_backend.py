@@ -11,7 +11,7 @@ from minivit.config import ViTConfig
 from minivit.gradcheck import CASES
 from minivit.gradcheck.contract import flatten
 from minivit.parallel import BatchResult, WorkerPool, loss_and_grads, shards
-from minivit.train.trainer import TrainConfig, Trainer
+from minivit.train import TrainConfig, Trainer
 from minivit.vit import ViT
 
 COSTS = ("h2d", "d2h", "sync", "float64")  # what the stand-in counts and an operation must not do
