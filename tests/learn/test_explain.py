@@ -16,6 +16,12 @@ FOLDER = Path(inspect.getfile(ops)).parent
 MODULES = [name for name in reading_order() if name != "optim"]
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """As wide as docstrings are written, whatever terminal the tests have."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def words(text):
     return re.findall(r"[^\W_]+", text)
 
