@@ -17,8 +17,12 @@ class Params(Mapping[str, Array]):
     """A mapping from parameter names to arrays that share one vector.
 
     `params[name]` is a view, (shape); `params[name] = value` copies the value into it; `params.flat` is the whole
-    vector, (size,), in the order of `shapes`. Names and shapes are fixed for good.
+    vector, (size,), in the order of `shapes`; assigning to it copies, too, so that the views stay views. Copies, deep
+    copies and unpickled ones have a vector and views of their own. Two are equal if their names, shapes, dtypes and
+    values are. Names and shapes are fixed for good.
     """
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], flat: Array) -> None:
         """shapes: {name: shape}, in order; flat: a contiguous vector of that many values, used and not copied.
@@ -30,7 +34,7 @@ class Params(Mapping[str, Array]):
         if flat.shape != (size,) or not flat.flags.c_contiguous:
             gaps = "" if flat.flags.c_contiguous else ", with gaps"
             raise ValueError(f"the parameters need a contiguous vector of shape ({size},), not {flat.shape}{gaps}")
-        self.flat = flat
+        self._flat = flat
         self._views: dict[str, Array] = {}
         start = 0
         for name, shape in self.shapes.items():
@@ -42,13 +46,41 @@ class Params(Mapping[str, Array]):
         """All zeros, of these shapes and this dtype, on the host."""
         return cls(shapes, np.zeros(sum(map(math.prod, shapes.values())), dtype))
 
+    @property
+    def flat(self) -> Array:
+        """The whole vector, (size,)."""
+        return self._flat
+
+    @flat.setter
+    def flat(self, values: Array) -> None:
+        if values is not self._flat:  # `flat += x` has written to it already
+            if getattr(values, "shape", None) != self._flat.shape:
+                shape = np.shape(values)
+                raise ValueError(f"flat has shape {self._flat.shape}, and cannot take a value of shape {shape}")
+            self._flat[...] = values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Params, (self.shapes, self._flat)
+
+    def __copy__(self) -> "Params":
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Params":
+        return self.copy()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Params):
+            return NotImplemented
+        same = self.shapes == other.shapes and self._flat.dtype == other._flat.dtype
+        return same and bool((self._flat == other._flat).all())
+
     def __getitem__(self, name: str) -> Array:
         return self._views[name]
 
-    def __setitem__(self, name: str, value: Array | float) -> None:
+    def __setitem__(self, name: str, value: Array) -> None:
         """Copy value into the named view. Raises KeyError for an unknown name, ValueError for another shape."""
         view = self._views[name]
-        shape = getattr(value, "shape", ())
+        shape = np.shape(value)
         if shape != view.shape:
             raise ValueError(f"{name} has shape {view.shape}, and cannot take a value of shape {shape}")
         view[...] = value

@@ -41,6 +41,10 @@ class ViT:
         self.config, self.preprocessing = config, preprocessing
         self.params = initial_params(config, seed, dtype, device) if params is None else params
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Threads belong to a process and not to a model: copies and pickles leave them out."""
+        return {name: value for name, value in vars(self).items() if name != "_pool"}
+
     def __repr__(self) -> str:
         return f"ViT({self.config}, {self.params.flat.size} parameters, {self.dtype}, {self.device})"
 

@@ -51,8 +51,11 @@ def test_the_vector_is_used_not_copied():
         lambda params: params.astype("float64"),
         lambda params: params.to("cpu"),
         lambda params: Params.zeros(SHAPES),
+        copy.copy,
+        copy.deepcopy,
+        lambda params: pickle.loads(pickle.dumps(params)),
     ],
-    ids=["itself", "copy", "empty_like", "float32", "float64", "to cpu", "zeros"],
+    ids=["itself", "copy", "empty_like", "float32", "float64", "to cpu", "zeros", "copy.copy", "deepcopy", "pickle"],
 )
 def test_views_share_the_vector_whatever_was_done(derive):
     params = counted()
