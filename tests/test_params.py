@@ -1,6 +1,8 @@
 """Params: names and shapes over one vector, which every view goes on sharing."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
