@@ -38,9 +38,13 @@ def device_module(device: str) -> ModuleType:
         import cupy
     except ImportError as error:
         raise DeviceError(f"device 'gpu' needs CuPy, which is not installed here ({error}): {INSTALL}") from None
-    if not cupy.cuda.is_available():
+    try:
+        reason = "" if cupy.cuda.is_available() else " none"
+    except Exception as error:  # some versions raise where there is no driver
+        reason = f": {' '.join(str(error).split())}"
+    if reason:
         raise DeviceError(
-            f"device 'gpu' needs a CUDA card and its driver; CuPy {cupy.__version__} finds none. "
+            f"device 'gpu' needs a CUDA card and its driver; CuPy {cupy.__version__} finds{reason}. "
             "Use --device cpu, or check nvidia-smi"
         )
     return cupy
@@ -60,6 +64,11 @@ def to_device(array: Array, device: str) -> Array:
 def to_host(array: Array) -> np.ndarray:
     """The array as a NumPy array; waits for the GPU if it lives there."""
     return array.get() if array_module(array) is not np else np.asarray(array)
+
+
+def same_values(one: Array, other: Array) -> bool:
+    """Whether two arrays have the same shape, dtype and values, wherever they live; NaN equals nothing."""
+    return one.dtype == other.dtype and bool(np.array_equal(to_host(one), to_host(other)))
 
 
 def is_host_float(array: Array) -> bool:

@@ -2,24 +2,14 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from .errors import ConfigError, ConfigTypeError
 from .ops.normal_cdf import FORMS
+from .settings import check, check_choice, check_count, check_types, option, read_settings
 
 POOLS = ("cls", "mean")
 POSITIONS = ("learned", "sincos1d", "sincos2d", "none")
-
-
-def option(
-    default: Any, help: str, choices: tuple[str, ...] | None = None, *, from_data: bool = False, machine: bool = False
-) -> Any:
-    """A dataclass field with what its command-line flag says. from_data: the data decide it, so it has no flag;
-    machine: it belongs to the machine that computes and changes no result."""
-    return field(
-        default=default, metadata={"help": help, "choices": choices, "from_data": from_data, "machine": machine}
-    )
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class ViTConfig:
     gelu: str = option("erf", "GELU exactly, or by the tanh formula", FORMS)
     norm_eps: float = option(1e-6, "added to the variance in every LayerNorm")
     qkv_bias: bool = option(True, "add a bias to queries, keys and values")
-    head_hidden: int | None = option(None, "hidden width of an MLP head (default: a linear head)")
+    head_hidden: int | None = option(None, "hidden width of an MLP head; off: a linear head", none="off")
     dropout: float = option(0.0, "dropout on the embeddings and on the residual branches")
     attention_dropout: float = option(0.0, "dropout on the attention weights")
     drop_path: float = option(
@@ -57,9 +47,9 @@ class ViTConfig:
     )
 
     def __post_init__(self) -> None:
-        size = self.image_size if isinstance(self.image_size, (tuple, list)) else (self.image_size,)
-        check(len(size) in (1, 2), f"image_size must be a side or (height, width), not {self.image_size!r}")
-        object.__setattr__(self, "image_size", tuple(size) if len(set(size)) > 1 else size[0])
+        check_types(self)
+        size = self.image_size if isinstance(self.image_size, tuple) else (self.image_size,)
+        object.__setattr__(self, "image_size", size if len(set(size)) > 1 else size[0])
         for name in ("patch_size", "channels", "classes", "dim", "depth", "heads", "mlp_dim"):
             check_count(name, getattr(self, name))
         for side in size:
@@ -72,9 +62,9 @@ class ViTConfig:
         if self.head_hidden is not None:
             check_count("head_hidden", self.head_hidden)
         check(self.dim % self.heads == 0, f"heads {self.heads} must divide dim {self.dim}")
-        for name, choices in (("pool", POOLS), ("positions", POSITIONS), ("gelu", FORMS)):
-            value = getattr(self, name)
-            check(value in choices, f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        check_choice("pool", self.pool, POOLS)
+        check_choice("positions", self.positions, POSITIONS)
+        check_choice("gelu", self.gelu, FORMS)
         if self.positions == "sincos1d":
             check(self.dim % 2 == 0, f"positions 'sincos1d' needs an even dim, not {self.dim}")
         if self.positions == "sincos2d":
@@ -85,19 +75,16 @@ class ViTConfig:
             check(0 <= value < 1, f"{name} is a probability and must lie in [0, 1), not {value}")
         for name, default in (("pixel_mean", 0.0), ("pixel_std", 1.0)):
             value = getattr(self, name)
-            value = (default,) * self.channels if value is None else tuple(float(v) for v in value)
+            value = (default,) * self.channels if value is None else value
             check(len(value) == self.channels, f"{name} needs one value for each of {self.channels} channels")
             object.__setattr__(self, name, value)
         assert self.pixel_std is not None
         check(all(std > 0 for std in self.pixel_std), f"pixel_std must be positive, not {self.pixel_std}")
         if self.class_names is not None:
-            names = tuple(self.class_names)
-            check(all(isinstance(name, str) for name in names), f"class_names must be text, not {self.class_names!r}")
             check(
-                len(names) == len(set(names)) == self.classes,
+                len(self.class_names) == len(set(self.class_names)) == self.classes,
                 f"class_names needs a different name for each of {self.classes} classes, not {self.class_names!r}",
             )
-            object.__setattr__(self, "class_names", names)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -131,20 +118,5 @@ class ViTConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ViTConfig":
-        """The inverse of `to_dict`. Raises ConfigError for a field that does not exist."""
-        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
-        check(not unknown, f"unknown model settings {sorted(unknown)}: the file is of another version of minivit")
-        return cls(**values)
-
-
-def check(condition: bool, message: str) -> None:
-    """Raise ConfigError with this message unless the condition holds."""
-    if not condition:
-        raise ConfigError(message)
-
-
-def check_count(name: str, value: Any) -> None:
-    """Raise ConfigError or ConfigTypeError, naming the setting, unless its value is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigTypeError(f"{name} must be a whole number, not {value!r}")
-    check(value >= 1, f"{name} must be at least 1, not {value}")
+        """The inverse of `to_dict`. Raises ConfigError, in one line, for what it does not know, or could not mean."""
+        return read_settings(cls, values)

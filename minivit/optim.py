@@ -9,16 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .backend import Array, array_module
+from .backend import Array, array_module, same_values
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class AdamWState:
     """AdamW's state between steps: running means of the gradient and of its square, and the step number."""
 
     m: Array  # (size,)
     v: Array  # (size,)
     step: int = 0
+
+    def __copy__(self) -> "AdamWState":  # two states that share m and v, but not the step, would be of no step
+        return AdamWState(self.m.copy(), self.v.copy(), self.step)
+
+    def __repr__(self) -> str:
+        return f"AdamWState({self.m.size} values, {self.m.dtype}, step {self.step})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AdamWState):
+            return NotImplemented
+        return self.step == other.step and same_values(self.m, other.m) and same_values(self.v, other.v)
 
     @classmethod
     def zeros_like(cls, params: Array) -> "AdamWState":
@@ -68,13 +79,21 @@ def adamw_step(
 def clip_by_norm(grads: Array, limit: float) -> Array:
     """Scale `grads` (size,) in place so that its Euclidean norm is at most `limit`; return the norm before, ().
 
-    The direction is kept. The norm stays on the device: nothing here waits for it.
+    The direction is kept. The norm stays on the device: nothing here waits for it. Raises ValueError unless the limit
+    is positive.
     Pascanu et al. 2013 (arXiv:1211.5063), algorithm 1.
     """
-    xp = array_module(grads)
-    norm = xp.sqrt(xp.dot(grads, grads))
-    grads *= limit / xp.maximum(norm, limit)
-    return norm
+    if not limit > 0:
+        raise ValueError(f"a norm is limited to a positive value, not {limit}")
+    before = norm(grads)
+    grads *= limit / array_module(grads).maximum(before, limit)
+    return before
+
+
+def norm(vector: Array) -> Array:
+    """The Euclidean norm of a vector (size,), as a 0-d array on its device."""
+    xp = array_module(vector)
+    return xp.sqrt(xp.dot(vector, vector))
 
 
 def ema_step(ema: Array, params: Array, decay: float, step: int) -> None:

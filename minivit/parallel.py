@@ -12,20 +12,21 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from .backend import Array, array_module, device_of, to_device
+from .blas import BLAS
 from .config import ViTConfig
-from .errors import ConfigError
 from .masks import draw_masks
 from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
 from .preprocess import to_inputs
 from .rng import DROPOUT, generator
+from .settings import check_count
 
 # A shard has about TOKENS_PER_SHARD tokens (32 images of 50, 8 of 197) or, in a model whose tokens are small, as many
 # as hold FLOATS_PER_SHARD floats. Smaller shards cost more Python, larger ones more memory (benchmarks/README.md).
@@ -37,29 +38,58 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt's paramete
 
 
 class WorkerPool:
-    """Threads that compute shards; BLAS is limited to one thread per worker meanwhile.
+    """Threads that compute shards; BLAS is limited to one thread meanwhile.
 
-    threads: how many; 1 computes in the calling thread. Keep one pool for a whole run: finding the BLAS libraries takes
-    longer than a small step. Raises ConfigError for fewer than one thread.
+    threads: how many; 1 computes in the calling thread. Threads start with the first shards, and again in a process
+    that was forked; they are no part of a copy or a pickle. Several threads may use one pool.
+    Raises ConfigError for fewer than one thread.
     """
 
     def __init__(self, threads: int = 1) -> None:
-        if threads < 1:
-            raise ConfigError(f"threads must be at least 1, not {threads}")
-        self.threads = threads
-        self._executor = ThreadPoolExecutor(threads, "minivit") if threads > 1 else None
-        self._blas = ThreadpoolController()
+        self.threads = check_count("threads", threads)
+        self._started: tuple[int, ThreadPoolExecutor] | None = None  # the process, and the threads in it
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WorkerPool, (self.threads,)
+
+    def __repr__(self) -> str:
+        return f"WorkerPool({self.threads})"
+
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._started is not None:
+            self._started[1].shutdown()
 
     def map(
         self, function: Callable[[Any], Any], items: Sequence[Any], sequential: bool = False
     ) -> Generator[Any, None, None]:
         """The results of function(item), in order; BLAS gets its threads back at the end, and after an exception.
-        With sequential=True the calling thread computes one item after the other, as it does with a single item."""
-        with self._blas.limit(limits=1, user_api="blas"):
-            if self._executor is None or sequential or len(items) == 1:
-                yield from map(function, items)
+        With sequential=True the calling thread computes one item after the other, as it does with a single item.
+        Floating-point warnings are off meanwhile: what is not finite in the end is reported by name."""
+        caller = BLAS.limit()
+        try:
+            if self.threads == 1 or sequential or len(items) == 1:
+                yield from map(_quiet(function), items)
             else:
-                yield from self._executor.map(function, items)
+                yield from self._executor().map(_quiet(function), items)
+        finally:
+            BLAS.release(caller)
+
+    def _executor(self) -> ThreadPoolExecutor:
+        process = os.getpid()
+        if self._started is None or self._started[0] != process:
+            self._started = process, ThreadPoolExecutor(self.threads, "minivit")
+        return self._started[1]
+
+
+def _quiet(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def quiet(item: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(item)
+
+    return quiet
 
 
 class BatchResult(NamedTuple):
@@ -165,7 +195,7 @@ def keep_freed_memory() -> bool:
 
     A training step frees and takes the same large arrays again and again. By default glibc returns each to the
     kernel, and faulting its pages in again costs as much as the arithmetic. This changes the whole process, so
-    importing minivit never does it; a Trainer does, unless `keep_memory=False`. Only glibc (Linux) has mallopt;
+    no object of minivit does it by itself; `minivit train` and `eval` do. Only glibc (Linux) has mallopt;
     elsewhere nothing is changed.
     """
     if platform.libc_ver()[0] != "glibc":

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, array_module, to_device
+from .backend import Array, array_module, same_values, to_device
 
 
 class Params(Mapping[str, Array]):
@@ -71,8 +71,7 @@ class Params(Mapping[str, Array]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Params):
             return NotImplemented
-        same = self.shapes == other.shapes and self._flat.dtype == other._flat.dtype
-        return same and bool((self._flat == other._flat).all())
+        return self.shapes == other.shapes and same_values(self._flat, other._flat)
 
     def __getitem__(self, name: str) -> Array:
         return self._views[name]

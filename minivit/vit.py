@@ -8,14 +8,16 @@ import numpy as np
 from .backend import Array, device_of, to_device, to_host
 from .checkpoint import load_model, save_model
 from .config import ViTConfig
-from .errors import DataTypeError
+from .errors import ConfigError, DataTypeError
 from .initial import initial_params
 from .masks import draw_masks
-from .model import ViTCache, vit_backward, vit_forward
+from .model import ViTCache, parameter_shapes, vit_backward, vit_forward
 from .ops.softmax import softmax_forward
 from .parallel import WorkerPool, predict_logits
 from .params import Params
 from .preprocess import Preprocessing, check_images
+
+DTYPES = ("float32", "float64")
 
 
 class ViT:
@@ -24,10 +26,10 @@ class ViT:
     config: its hyperparameters; seed: of the initial weights; dtype: "float32" to train, "float64" to check
     gradients; device: "cpu" or "gpu" (CuPy). params: its parameters, used and not copied; None draws initial ones.
     preprocessing: how pictures are made into what it reads; None if nobody has said.
-    Raises DeviceError if a GPU is asked for and cannot be used.
+    Two models are equal if their configs, preprocessings and parameters are.
+    Raises DeviceError if a GPU is asked for and cannot be used, ConfigError for another dtype and for parameters that
+    are not those of the config.
     """
-
-    _pool: WorkerPool | None = None  # the threads of the last prediction
 
     def __init__(
         self,
@@ -38,12 +40,22 @@ class ViT:
         params: Params | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> None:
-        self.config, self.preprocessing = config, preprocessing
-        self.params = initial_params(config, seed, dtype, device) if params is None else params
+        if params is None:
+            params = initial_params(config, seed, dtype, device)
+        elif params.shapes != parameter_shapes(config):
+            differ = sorted({*params.shapes.items()} ^ {*parameter_shapes(config).items()})
+            raise ConfigError(f"the parameters are not those of this config: {differ[0][0]} is missing or differs")
+        if str(params.flat.dtype) not in DTYPES:
+            raise ConfigError(f"a model computes in {' or '.join(DTYPES)}, not {params.flat.dtype}")
+        self.config, self.preprocessing, self.params = config, preprocessing, params
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Threads belong to a process and not to a model: copies and pickles leave them out."""
-        return {name: value for name, value in vars(self).items() if name != "_pool"}
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ViT):
+            return NotImplemented
+        same = self.config == other.config and self.preprocessing == other.preprocessing
+        return same and self.params == other.params
+
+    __hash__ = None  # type: ignore[assignment]  # its parameters change
 
     def __repr__(self) -> str:
         return f"ViT({self.config}, {self.params.flat.size} parameters, {self.dtype}, {self.device})"
@@ -85,16 +97,16 @@ class ViT:
         return vit_backward(dlogits, cache, grads, pixels)
 
     def predict(self, images: Any, threads: int = 1) -> np.ndarray:
-        """Class probabilities (B, K), on the host, for any number of images in bounded memory.
+        """Class probabilities (B, K), on the host, for any number of images in bounded memory. Several threads may call
+        it at once.
 
         threads: how many compute.
         images: host (B, C, Sh, Sw); uint8 are scaled to [0, 1] and normalised by the config, floats are taken as
         they are. Raises DataError or DataTypeError, in one line, for another shape or dtype, an empty batch, NaN.
         """
         images = check_images(images, self.config)
-        if self._pool is None or self._pool.threads != threads:
-            self._pool = WorkerPool(threads)  # kept, since making it costs as much as predicting an image
-        logits = predict_logits(self.params, images, self.config, self._pool)
+        with WorkerPool(threads) as pool:
+            logits = predict_logits(self.params, images, self.config, pool)
         return to_host(softmax_forward(logits)[0])
 
     def with_flat(self, flat: Array) -> "ViT":

@@ -154,7 +154,7 @@ def attend(arguments: argparse.Namespace) -> None:
 
 def _tta(run: Run, arguments: argparse.Namespace) -> int:
     """Over how many augmented copies to average: what the flag says, else what the run was set to."""
-    return run.settings.get("train", {}).get("tta", 0) if arguments.tta is None else arguments.tta
+    return run.settings.get("train", {}).get("tta") or 0 if arguments.tta is None else arguments.tta
 
 
 def _warn_of_other_ground(run: Run, images: np.ndarray) -> None:

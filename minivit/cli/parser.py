@@ -107,10 +107,24 @@ def _add_tta(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", dest="tta", type=_copies, help=argparse.SUPPRESS)
 
 
+def _number_or(none: str, kind: type) -> Any:
+    """A type for argparse: a number, or the word that stands for None."""
+
+    def number(text: str) -> Any:
+        try:
+            return None if text == none else kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a number or the word {none}, not {text!r}") from None
+
+    return number
+
+
 def _copies(text: str) -> int:
     """How many augmented copies, for argparse."""
+    if text == "off":
+        return 0
     if not 0 <= (number := int(text)) <= MOST_COPIES:
-        raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_COPIES}, not {number}")
+        raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_COPIES}, or be the word off, not {number}")
     return number
 
 
@@ -126,15 +140,18 @@ def _add_flags(group: Any, config: type) -> None:
         if field.metadata["from_data"]:
             continue
         flag, hint = "--" + field.name.replace("_", "-"), types_of[field.name]
-        shown = "" if field.default is None else f" (default: {field.default})"
+        none = field.metadata["none"]
+        shown = f" (default: {none if field.default is None else field.default})"
         more = {"default": argparse.SUPPRESS, "help": field.metadata["help"] + shown}
         if hint is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **more)
             continue
+        metavar = hint.__name__.upper() if isinstance(hint, type) else None
         if isinstance(hint, types.UnionType):  # int | None
-            hint = next(one for one in typing.get_args(hint) if one is not types.NoneType)
+            kind = next(one for one in typing.get_args(hint) if one is not types.NoneType)
+            hint, metavar = _number_or(none, kind), f"{kind.__name__.upper()}|{none}"
         choices = field.metadata["choices"]
-        group.add_argument(flag, type=hint, choices=choices, metavar=None if choices else hint.__name__.upper(), **more)
+        group.add_argument(flag, type=hint, choices=choices, metavar=None if choices else metavar, **more)
         if field.name in ALIASES:
             hidden = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS, "dest": field.name}
             group.add_argument(ALIASES[field.name], type=hint, **hidden)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..config import ViTConfig, check
-from ..errors import ConfigError, DataError, MissingPackageError
+from ..config import ViTConfig
+from ..errors import DataError, MissingPackageError
+from ..settings import check_choice, check_count, check_types, read_settings
 from .digit import find_ink, like_mnist, place_ink
 
 if TYPE_CHECKING:
@@ -40,17 +41,14 @@ class Preprocessing:
     interpolation: str = "bicubic"
 
     def __post_init__(self) -> None:
-        for name, choices in (("rule", RULES), ("ground", GROUNDS), ("interpolation", INTERPOLATIONS)):
-            value = getattr(self, name)
-            check(value in choices, f"{name} must be one of {', '.join(choices)}, not {value!r}")
-        size = tuple(self.size) if isinstance(self.size, (tuple, list)) else (self.size,)
-        whole = all(isinstance(side, int) and side > 0 for side in size)
-        check(len(size) == 2 and whole, f"size must be (height, width) in pixels, not {self.size!r}")
-        object.__setattr__(self, "size", size)
-        edge = self.short_edge
-        check(
-            edge is None or (isinstance(edge, int) and edge > 0), f"short_edge must be a number of pixels, not {edge!r}"
-        )
+        check_types(self)
+        check_choice("rule", self.rule, RULES)
+        check_choice("ground", self.ground, GROUNDS)
+        check_choice("interpolation", self.interpolation, INTERPOLATIONS)
+        for side in self.size:
+            check_count("size", side)
+        if self.short_edge is not None:
+            check_count("short_edge", self.short_edge)
 
     @classmethod
     def default(cls, config: ViTConfig) -> "Preprocessing":
@@ -75,11 +73,8 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
-        """The inverse of `to_dict`. Raises ConfigError for a field that does not exist."""
-        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise ConfigError(f"unknown preprocessing settings {sorted(unknown)}: the file is of a later minivit")
-        return cls(**values)
+        """The inverse of `to_dict`. Raises ConfigError, in one line, for what it does not know, or could not mean."""
+        return read_settings(cls, values)
 
 
 def ground_of(images: npt.NDArray[np.uint8]) -> str | None:

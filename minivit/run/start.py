@@ -14,6 +14,7 @@ from ..backend import device_module, to_device
 from ..config import ViTConfig
 from ..data import Split, full_name, load, split_validation
 from ..errors import CheckpointError, ConfigError, TrainingError
+from ..parallel import keep_freed_memory
 from ..preprocess import Preprocessing
 from ..train import NotFinite, TrainConfig, Trainer, first_not_finite, fit, steps_per_epoch
 from ..train.evaluate import evaluate
@@ -143,6 +144,8 @@ def _initialised(init: str, images: np.ndarray, classes: int, model_settings: di
 def _train(folder: Path, settings: dict[str, Any], parts: _Parts, model: ViT, config: TrainConfig) -> Run:
     """Train from the last save, or from the beginning, to the end."""
     started = time.perf_counter()
+    if config.keep_memory:
+        keep_freed_memory()
     train, valid, test_images = parts
     epochs = config.epochs_for(len(train.labels))
     epoch_steps = steps_per_epoch(config.batch_size, len(train.labels))

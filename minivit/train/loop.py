@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..data import Split
 from ..errors import TrainingError
+from ..settings import check_count
 from .batches import Prefetcher
 from .evaluate import evaluate
 from .trainer import StepResult, Trainer
@@ -36,8 +37,8 @@ class RunningSums:
     images: int = 0
 
     def add(self, result: StepResult, images: int) -> None:
-        """Add a step. Nothing here waits for a GPU."""
-        self.loss = self.loss + result.loss * images
+        """Add a step, in float64 on every NumPy. Nothing here waits for a GPU."""
+        self.loss = self.loss + result.loss.astype("float64") * images
         self.correct = self.correct + result.correct
         self.images += images
 
@@ -49,8 +50,10 @@ def fit(
 
     Every epoch shuffles and augments anew. Yields after every step, with a report at the end of every epoch and every
     config.log_every steps; whoever iterates may save, or stop. valid: images to measure at the end of an epoch;
-    sums: those of an interrupted run, updated in place. Raises TrainingError if the loss is not finite.
+    sums: those of an interrupted run, updated in place. Raises TrainingError if the loss is not finite, ConfigError for
+    fewer than one epoch.
     """
+    check_count("epochs", epochs)
     sums = RunningSums() if sums is None else sums
     timer, images_before = time.perf_counter(), sums.images
     with Prefetcher(trainer, train, epochs) as batches:

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import Array, is_host_float, to_device
-from ..errors import TrainingError
-from ..optim import AdamWState, adamw_step, clip_by_norm, decay_vector, ema_step, warmup_cosine
-from ..parallel import WorkerPool, available_cores, keep_freed_memory, loss_and_grads
+from ..errors import ConfigError, TrainingError
+from ..optim import AdamWState, adamw_step, clip_by_norm, decay_vector, ema_step, norm, warmup_cosine
+from ..parallel import WorkerPool, available_cores, loss_and_grads
 from ..preprocess import check_batch, to_inputs
+from ..settings import check_count
 from ..vit import ViT
 from .config import TrainConfig
 
@@ -23,6 +24,9 @@ class NotFinite(TrainingError):
         super().__init__(message)
         self.images, self.labels = images, labels
 
+    def __reduce__(self) -> Any:  # an exception is unpickled from its arguments, and the message is only one of three
+        return NotFinite, (str(self), self.images, self.labels)
+
 
 class StepResult(NamedTuple):
     loss: Array  # (), mean over the batch
@@ -35,18 +39,27 @@ class Trainer:
 
     total_steps: how many steps there will be, for the learning rate's cosine; None keeps the rate constant after
     the warm-up. With config.ema, `ema` is the exponential moving average of the parameters, a vector like
-    `model.params.flat`. With config.keep_memory it calls `keep_freed_memory`, which affects the whole process.
+    `model.params.flat`. Where a step frees and takes much memory, call `minivit.parallel.keep_freed_memory()` once:
+    `minivit train` does, a library should not decide it for the process (so config.keep_memory changes nothing here).
+    Raises ConfigError if the parameters cannot be written to, as those of a model that joblib has mapped into memory.
     """
 
     def __init__(self, model: ViT, config: TrainConfig = TrainConfig(), total_steps: int | None = None) -> None:
+        flags = getattr(model.params.flat, "flags", None)
+        if not getattr(flags, "writeable", True):  # CuPy's arrays have no such flag
+            raise ConfigError("the model's parameters are read-only: train a copy of it, copy.deepcopy(model)")
+        if total_steps is not None:
+            total_steps = check_count("total_steps", total_steps)
         self.model, self.config, self.total_steps = model, config, total_steps
         self.state = AdamWState.zeros_like(model.params.flat)
         self.ema = model.params.flat.copy() if config.ema else None
         decay = decay_vector(model.params.shapes, config.weight_decay, model.dtype)
         self.decay = to_device(decay, model.device)
         self.pool = WorkerPool(config.threads or (available_cores() if model.device == "cpu" else 1))
-        if config.keep_memory:
-            keep_freed_memory()
+
+    def __repr__(self) -> str:
+        total = "" if self.total_steps is None else f" of {self.total_steps}"
+        return f"Trainer({self.model}, {self.config}, step {self.state.step}{total})"
 
     @property
     def learning_rate(self) -> float:
@@ -80,7 +93,7 @@ class Trainer:
             seed=config.seed,
             step=state.step,
         )
-        grad_norm = clip_by_norm(grads.flat, config.clip_norm)
+        grad_norm = norm(grads.flat) if config.clip_norm is None else clip_by_norm(grads.flat, config.clip_norm)
         if is_host_float(loss) and not math.isfinite(float(loss) + float(grad_norm)):
             raise NotFinite(
                 f"loss {float(loss)} and gradient norm {float(grad_norm)} at step {state.step + 1}, "
@@ -89,11 +102,11 @@ class Trainer:
                 labels,
             )
         adamw_step(model.params.flat, grads.flat, state, rate, self.decay, config.beta1, config.beta2)
-        if self.ema is not None:
+        if self.ema is not None and config.ema is not None:
             ema_step(self.ema, model.params.flat, config.ema, state.step)
         return StepResult(loss, correct, grad_norm)
 
     def averaged_model(self) -> ViT:
-        """The model worth keeping: with config.ema that of the averaged weights, else of the last ones. Its parameters
-        are the trainer's own, so they change with the next step: save or copy it before."""
-        return self.model if self.ema is None else self.model.with_flat(self.ema)
+        """The model worth keeping: with config.ema that of the averaged weights, else of the last ones. It is a copy,
+        which later steps leave as it is."""
+        return self.model.with_flat((self.model.params.flat if self.ema is None else self.ema).copy())

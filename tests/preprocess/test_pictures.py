@@ -153,9 +153,9 @@ def test_to_dict_and_back(preprocessing):
         ("size", 28),
         ("size", (28,)),
         ("size", (28, 28, 3)),
-        ("size", (28, 0)),
-        ("size", (28, -1)),
         ("size", (28.0, 28)),
+        ("size", (True, 28)),
+        ("short_edge", True),
         ("size", "28"),
         ("short_edge", 0),
         ("short_edge", -3),
@@ -170,8 +170,14 @@ def test_a_wrong_field_is_named(field, value):
         Preprocessing.from_dict({field: value})
 
 
+@pytest.mark.parametrize("side", [0, -1])
+def test_a_side_has_pixels(side):
+    with pytest.raises(ConfigError, match=f"^size must be at least 1, not {side}$"):
+        Preprocessing(size=(28, side))
+
+
 def test_an_unknown_field_is_named():
-    with pytest.raises(ConfigError, match=r"^unknown preprocessing settings \['centre'\]"):
+    with pytest.raises(ConfigError, match="no Preprocessing setting called centre: "):
         Preprocessing.from_dict({"rule": "crop", "centre": True})
 
 

@@ -51,7 +51,7 @@ def test_the_measured_steps_lower_the_loss_alike(attention):
     model = ViT(ViTConfig(**MODELS["small"]), seed=0)
     peer = contenders.torch_model(job("small"), sdpa=ATTENTION[attention])
     peer.load_minivit(model.params)
-    ours = contenders.minivit_step(job("small"), model, keep_memory=False)
+    ours = contenders.minivit_step(job("small"), model)
     theirs = contenders.torch_step(job("small"), peer, compiled=False)
     losses = np.array([(ours(), theirs()) for _ in range(8)])
     assert losses[:, 0] == pytest.approx(losses[:, 1], rel=BOUND)

@@ -610,3 +610,11 @@ def test_data_that_are_gone_cannot_be_compared(whole, data, monkeypatch):
         monkeypatch.setattr("minivit.run.load.find_mnist", lambda: None)
         settings = {**run.settings, "data": name}
         assert overlap(run._replace(settings=settings), load(data).test) is None
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_freed_memory_is_kept_only_if_asked(keep, data, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(minivit.run.start, "keep_freed_memory", lambda: calls.append(1))
+    start(data, tmp_path / "run", keep_memory=keep)
+    assert len(calls) == keep
