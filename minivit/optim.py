@@ -50,7 +50,8 @@ def adamw_step(
 ) -> None:
     """One AdamW step, in place on `params` (size,) and `state`; `grads` (size,) is left as it is.
 
-    `decay` is the weight decay of each entry, (size,), or one number for all.
+    `decay` is the weight decay of each entry, (size,), or one number for all. Raises ValueError for a beta outside
+    [0, 1).
 
     Derivation.
       (1) m and v are running means: m = beta1·m + (1 - beta1)·g,  v = beta2·v + (1 - beta2)·g².
@@ -61,6 +62,8 @@ def adamw_step(
           rate, as PyTorch has it):
           params -= learning_rate · (mhat/(sqrt(vhat) + eps) + decay·params).
     """
+    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+        raise ValueError(f"beta1 and beta2 are decays of running means and lie in [0, 1), not {beta1} and {beta2}")
     xp = array_module(params)
     state.step += 1
     state.m *= beta1  # (1)
@@ -102,8 +105,10 @@ def ema_step(ema: Array, params: Array, decay: float, step: int) -> None:
     ema += (1 - d)·(params - ema) with d = min(decay, step/(step + 9)): early in training an average over about the last
     tenth of the steps, later over about the last 1/(1 - decay) steps. The ramp is that of TensorFlow's
     ExponentialMovingAverage, (1 + n)/(10 + n) with n = step - 1; averaging goes back to Polyak, Juditsky 1992
-    (doi:10.1137/0330046), who weigh all steps alike.
+    (doi:10.1137/0330046), who weigh all steps alike. Raises ValueError for a decay outside [0, 1).
     """
+    if not 0 <= decay < 1:
+        raise ValueError(f"the decay of a running mean lies in [0, 1), not {decay}")
     ema += (1 - min(decay, step / (step + 9))) * (params - ema)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from .backend import Array, array_module, device_of, to_device
 from .blas import BLAS
 from .config import ViTConfig
+from .errors import ConfigError
 from .masks import draw_masks
 from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
@@ -168,6 +169,7 @@ def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: 
     """Logits (B, K) of checked host images (B, C, Sh, Sw), uint8 or normalised floats, on the parameters' device.
 
     Dropouts are off. Works in shards, so any number of images fits into bounded memory.
+    Raises ConfigError for parameters that give no finite logits.
     """
     device = device_of(params.flat)
 
@@ -176,8 +178,11 @@ def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: 
         return vit_forward(params, to_device(inputs, device), config, keep_cache=False)[0]
 
     parts = shards(len(images), config)
-    logits = list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config)))
-    return array_module(params.flat).concatenate(logits)
+    xp = array_module(params.flat)
+    logits = xp.concatenate(list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config))))
+    if not xp.isfinite(logits).all():
+        raise ConfigError("the model's logits are not finite: its parameters hold NaN or infinity, or overflow")
+    return logits
 
 
 def available_cores() -> int:

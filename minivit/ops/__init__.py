@@ -5,7 +5,8 @@ application of the chain rule: dx_j = sum_i dy_i · ∂y_i/∂x_j. A value used 
 gradients from each use. A·B is entry by entry, A @ B a matrix product, [i = j] is 1 where it holds and 0 elsewhere.
 READING_ORDER names the modules in the order in which to read them.
 
-Caches are never written to, inputs never modified; the dtype that comes in goes out, on NumPy and on CuPy. `out` of a
+Caches are never written to, inputs never modified; the dtype that comes in goes out, on NumPy and on CuPy: float32 to
+train, float64 to check gradients, complex128 for the complex step (float16 has too small a range). `out` of a
 backward pass holds arrays for the parameters' gradients, in the order in which they are returned; None makes a new one.
 """
 

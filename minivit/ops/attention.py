@@ -94,8 +94,13 @@ def attention_forward(
              ->  y (B, Tq, D), where Tq is `queries`: the output of the first Tq tokens only; None: of all T
     Formula  q, k, v = split(x @ Wqkv + bqkv);  y = join of heads(softmax(q @ kᵀ / sqrt(Dh)) @ v) @ Wproj + bproj
     Cache    the caches of the three parts. The weights attn (B, H, Tq, T) are `cache.dot.softmax.y`.
+    Raises ValueError for heads that do not divide D, and for queries outside 1..T.
     """
-    B, _, D = x.shape
+    B, T, D = x.shape
+    if heads < 1 or D % heads:
+        raise ValueError(f"{heads} heads cannot share a width of {D}: choose a number that divides it")
+    if queries is not None and not 1 <= queries <= T:
+        raise ValueError(f"queries must lie in 1..{T}, the number of tokens, not {queries}")
     qkv, qkv_cache = linear_forward(x, Wqkv, bqkv)  # (B, T, D) -> (B, T, 3D)
     q, k, v = _heads(qkv, heads, queries)
     y, dot = dot_product_forward(q, k, v, mask)

@@ -22,8 +22,8 @@ def cross_entropy_forward(
     Shapes   logits (B, K), labels (B,) integers in 0..K-1 or (B, K) probabilities (rows sum to 1)  ->  loss ()
     Formula  t = (1 - s)·labels + s/K;  loss = mean over the batch of (log(sum_j exp(z_j)) - sum_j t_j z_j)
     Cache    the probabilities p = softmax(z) and the targets t.
-    Raises ValueError for an empty batch, for shapes that do not match, and, where the labels are on the host, for
-    labels out of range.
+    Raises ValueError for an empty batch, for shapes that do not match, for a smoothing outside [0, 1), and, where the
+    labels are on the host, for labels out of range.
     The logarithm of the sum is taken after the row's maximum is subtracted, so no logit overflows.
     """
     xp = array_module(logits)
@@ -65,6 +65,8 @@ def _targets(logits: Array, labels: Array, label_smoothing: float) -> Array:
             f"labels of shape {labels.shape} do not fit logits of shape {logits.shape}: "
             f"expected ({B},) class numbers or ({B}, {K}) probabilities"
         )
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing must lie in [0, 1), not {label_smoothing}")
     if device_of(labels) == "cpu":  # on a GPU, looking would mean waiting
         check_labels(labels, K)
     labels = xp.asarray(labels)

@@ -20,10 +20,10 @@ def patchify(images: Array, patch_size: int) -> Array:
     """Cut images into flattened patches, row by row, each flattened channel first (c p q).
 
     Shapes   images (B, C, Sh, Sw)  ->  (B, N, C·P·P), N = (Sh/P)·(Sw/P)
-    Raises ValueError if P does not divide both sides.
+    Raises ValueError unless P is at least 1 and divides both sides.
     """
     Sh, Sw = images.shape[-2:]
-    if Sh % patch_size or Sw % patch_size:
+    if patch_size < 1 or Sh % patch_size or Sw % patch_size:
         raise ValueError(
             f"cannot cut images of {Sh} x {Sw} pixels into patches of {patch_size} x {patch_size}: "
             "the patch size must divide the height and the width; resize or pad the images, or choose another"

@@ -11,6 +11,7 @@ from ..ops.softmax import softmax_forward
 from ..parallel import WorkerPool, predict_logits
 from ..preprocess import normalise
 from ..rng import TEST_TIME, generator
+from ..settings import check_count
 from ..vit import ViT
 from .augment import random_affine
 
@@ -35,6 +36,7 @@ def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0
     each image and `tta` augmented copies of it, each with a small random rotation, scaling, shear and translation, the
     same in every call. A digit that is misread only in its exact position is classified correctly in most copies.
     Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops."""
+    tta = check_count("tta", tta, least=0)
     mean = _softmax(model, images, pool)
     for copy in range(tta):
         for part, start in enumerate(range(0, len(images), IMAGES_AT_ONCE)):
