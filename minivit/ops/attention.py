@@ -36,6 +36,15 @@ def dot_product_forward(q: Array, k: Array, v: Array, mask: Array | None = None)
     The scale keeps the standard deviation of the scores near 1 whatever Dh is: that of a sum of Dh products of unit
     variance is sqrt(Dh), and large scores would make softmax choose one token, where its gradient is near zero. The
     scores are scaled in place, so q needs no copy. y is laid out so that joining the heads needs no copy either.
+
+    >>> q, k, v = np.eye(2)[None, None], 4 * np.eye(2)[None, None], np.array([[[[1.0, 0.0], [0.0, 10.0]]]])
+    >>> y, cache = dot_product_forward(q, k, v)  # each token attends mostly to itself
+    >>> y[0, 0].round(3)
+    array([[0.944, 0.558],
+           [0.056, 9.442]])
+    >>> dot_product_backward(np.array([[[[1.0, 0.0], [0.0, 0.0]]]]), cache)[2][0, 0].round(3)  # dv
+    array([[0.944, 0.   ],
+           [0.056, 0.   ]])
     """
     xp = array_module(q)
     B, H, Tq, Dh = q.shape

@@ -56,6 +56,15 @@ def block_forward(
     Cache    the caches of the four parts, and the masks.
     Often only the class token's output of the last block is used. With queries=Tq, outputs are computed for the first
     Tq tokens only; they are unchanged, because keys and values still cover all T tokens. None: all T tokens.
+
+    >>> x, ones, zeros, eye = np.array([[[1.0, -1.0], [2.0, 0.0]]]), np.ones(2), np.zeros(2), np.eye(2)
+    >>> attn, mlp = (np.tile(eye, 3), np.zeros(6), eye, zeros), (eye, zeros, eye, zeros)
+    >>> y, cache = block_forward(x, (ones, zeros), attn, (ones, zeros), mlp, heads=1)
+    >>> y[0].round(4)  # x, the attention output (1, -1) and the MLP output (0.8413, -0.1587), added
+    array([[ 2.8413, -2.1587],
+           [ 3.8413, -1.1587]])
+    >>> [gradient.shape for gradient in block_backward(np.ones_like(y), cache)[2]]  # of norm2: dgamma, dbeta
+    [(2,), (2,)]
     """
     masks = masks.first(queries)
     normed, norm1_cache = layernorm_forward(x, *norm1, eps)

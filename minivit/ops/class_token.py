@@ -10,6 +10,12 @@ def class_token_forward(x: Array, token: Array) -> tuple[Array, None]:
     Shapes   x (B, N, D), token (1, 1, D)  ->  y (B, N + 1, D)
     Formula  y[:, 0] = token;  y[:, 1:] = x
     Cache    nothing.
+
+    >>> y, _ = class_token_forward(np.array([[[1.0, 2.0]], [[3.0, 4.0]]]), token=np.array([[[7.0, 8.0]]]))
+    >>> y.tolist()
+    [[[7.0, 8.0], [1.0, 2.0]], [[7.0, 8.0], [3.0, 4.0]]]
+    >>> class_token_backward(np.ones((2, 2, 2)))[1]  # dtoken sums over the two images
+    array([[[2., 2.]]])
     """
     xp = array_module(x)
     B, N, D = x.shape

@@ -13,6 +13,12 @@ def dropout_forward(x: Array, mask: Array | None) -> tuple[Array, Array | None]:
              of y is x and nothing needs rescaling when the trained model is used.
     Cache    the mask.
     Without a mask y is x itself, not a copy; so is dx in the backward pass.
+
+    >>> y, mask = dropout_forward(np.array([1.0, 2.0, 3.0]), mask=np.array([2.0, 0.0, 2.0]))
+    >>> y
+    array([2., 0., 6.])
+    >>> dropout_backward(np.ones(3), mask)
+    array([2., 0., 2.])
     """
     return (x if mask is None else x * mask), mask
 

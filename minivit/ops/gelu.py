@@ -21,6 +21,12 @@ def gelu_forward(x: Array, form: str = "erf") -> tuple[Array, GeluCache]:
     Shapes   x (..., D)  ->  y (..., D)
     Formula  y = x·Φ(x), with Φ(x) = (1 + erf(x/√2))/2 exactly ("erf") or by the paper's formula ("tanh")
     Cache    x and Φ(x), the first of the slope's two terms.
+
+    >>> y, cache = gelu_forward(np.array([-2.0, 0.0, 2.0]))
+    >>> y.round(4)
+    array([-0.0455,  0.    ,  1.9545])
+    >>> gelu_backward(np.ones(3), cache).round(4)  # the slope
+    array([-0.0852,  0.5   ,  1.0852])
     """
     cdf = normal_cdf(x, form)
     return x * cdf, GeluCache(x, cdf, form)

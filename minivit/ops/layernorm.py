@@ -21,6 +21,12 @@ def layernorm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-6) ->
     Formula  xc = x - mean(x);  rstd = 1/sqrt(mean(xc²) + eps);  xhat = rstd·xc;  y = gamma·xhat + beta
     Cache    xhat and rstd. x itself is not needed; keeping xhat costs one (..., D) array and saves
              recomputing it, keeping rstd costs one number per token.
+
+    >>> y, cache = layernorm_forward(np.array([[1.0, 2.0, 6.0]]), gamma=np.ones(3), beta=np.zeros(3))
+    >>> y.round(4)
+    array([[-0.9258, -0.4629,  1.3887]])
+    >>> layernorm_backward(np.array([[1.0, 0.0, 0.0]]), cache)[0].round(4)  # dx
+    array([[ 0.1763, -0.2204,  0.0441]])
     """
     xp = array_module(x)
     D = x.shape[-1]

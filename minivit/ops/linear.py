@@ -20,6 +20,13 @@ def linear_forward(x: Array, W: Array, b: Array | None) -> tuple[Array, LinearCa
     Shapes   x (..., D), W (D, E), b (E,) or None  ->  y (..., E)
     Formula  y = x @ W + b
     Cache    x, because dW needs it, and W, because dx needs it.
+
+    >>> y, cache = linear_forward(np.array([[1.0, 2.0]]), W=np.array([[1.0, 0.0], [3.0, 4.0]]), b=np.array([0.5, 0.0]))
+    >>> y
+    array([[7.5, 8. ]])
+    >>> linear_backward(np.array([[1.0, 10.0]]), cache)  # dx, dW, db
+    (array([[ 1., 43.]]), array([[ 1., 10.],
+           [ 2., 20.]]), array([ 1., 10.]))
     """
     rows = x.reshape(-1, x.shape[-1])  # (..., D) -> (M, D), one product instead of one for each image
     y = rows @ W  # (M, D) -> (M, E)

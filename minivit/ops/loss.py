@@ -25,6 +25,12 @@ def cross_entropy_forward(
     Raises ValueError for an empty batch, for shapes that do not match, for a smoothing outside [0, 1), and, where the
     labels are on the host, for labels out of range.
     The logarithm of the sum is taken after the row's maximum is subtracted, so no logit overflows.
+
+    >>> loss, cache = cross_entropy_forward(np.array([[0.0, 1.0, 2.0]]), np.array([2]))
+    >>> round(float(loss), 4)
+    0.4076
+    >>> cross_entropy_backward(1.0, cache).round(4)
+    array([[ 0.09  ,  0.2447, -0.3348]])
     """
     xp = array_module(logits)
     targets = _targets(logits, labels, label_smoothing)  # (B, K)

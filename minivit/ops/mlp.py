@@ -21,6 +21,12 @@ def mlp_forward(x: Array, W1: Array, b1: Array, W2: Array, b2: Array, gelu: str 
     Shapes   x (..., D), W1 (D, F), b1 (F,), W2 (F, E), b2 (E,)  ->  y (..., E)
     Formula  y = gelu(x @ W1 + b1) @ W2 + b2
     Cache    the caches of the three parts.
+
+    >>> y, cache = mlp_forward(np.array([[1.0, -1.0]]), np.eye(2), np.zeros(2), 2 * np.eye(2), np.zeros(2))
+    >>> y.round(4)
+    array([[ 1.6827, -0.3173]])
+    >>> mlp_backward(np.array([[1.0, 0.0]]), cache)[0].round(4)  # dx
+    array([[2.1666, 0.    ]])
     """
     hidden, fc1 = linear_forward(x, W1, b1)  # (..., D) -> (..., F)
     active, gelu_cache = gelu_forward(hidden, gelu)

@@ -21,6 +21,15 @@ def patchify(images: Array, patch_size: int) -> Array:
 
     Shapes   images (B, C, Sh, Sw)  ->  (B, N, C·P·P), N = (Sh/P)·(Sw/P)
     Raises ValueError unless P is at least 1 and divides both sides.
+
+    >>> images = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> patchify(images, 2)[0]
+    array([[ 0.,  1.,  4.,  5.],
+           [ 2.,  3.,  6.,  7.],
+           [ 8.,  9., 12., 13.],
+           [10., 11., 14., 15.]])
+    >>> bool((unpatchify(patchify(images, 2), (4, 4), 2) == images).all())
+    True
     """
     Sh, Sw = images.shape[-2:]
     if patch_size < 1 or Sh % patch_size or Sw % patch_size:

@@ -18,6 +18,12 @@ def pool_forward(x: Array, pool: str = "cls") -> tuple[Array, PoolCache]:
     Formula  y = x[:, 0]  for "cls",  y = sum_t x[:, t] / T  for "mean"
     Cache    the shape, and which of the two.
     Raises ValueError for another pool.
+
+    >>> y, cache = pool_forward(np.array([[[1.0, 2.0], [3.0, 6.0]]]), "mean")
+    >>> y
+    array([[2., 4.]])
+    >>> pool_backward(np.array([[1.0, 0.0]]), cache).tolist()
+    [[[0.5, 0.0], [0.5, 0.0]]]
     """
     if pool == "cls":
         return x[:, 0], PoolCache(x.shape, pool)

@@ -13,6 +13,12 @@ def add_positions_forward(x: Array, positions: Array) -> tuple[Array, None]:
     Shapes   x (B, T, D), positions (1, T, D)  ->  y (B, T, D)
     Formula  y = x + positions
     Cache    nothing.
+
+    >>> y, _ = add_positions_forward(np.zeros((2, 3, 2)), np.array([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]))
+    >>> y[1].tolist()
+    [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    >>> add_positions_backward(np.ones((2, 3, 2)))[1].tolist()  # dpositions sum over the two images
+    [[[2.0, 2.0], [2.0, 2.0], [2.0, 2.0]]]
     """
     return x + positions, None
 

@@ -9,6 +9,15 @@ def row_sums(x: Array) -> Array:
 
     Shapes   x (..., D)  ->  (..., 1)
     Formula  sum_i x_i
+
+    >>> row_sums(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[3.],
+           [7.]])
+    >>> column_sums(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([4., 6.])
+    >>> row_dots(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]]))
+    array([[17.],
+           [53.]])
     """
     xp = array_module(x)
     return xp.einsum("...i->...", x)[..., None]  # (...) -> (..., 1)

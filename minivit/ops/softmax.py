@@ -25,6 +25,12 @@ def softmax_forward(x: Array) -> tuple[Array, SoftmaxCache]:
     m = 0 is tried first, where its result can be checked: not on a GPU, which would have to wait, and not for complex
     numbers, which have no order. Both give the same weights to rounding. One row that needs its maximum sends all rows
     of the array that way, so the last bits of a row can depend on the others.
+
+    >>> y, cache = softmax_forward(np.array([0.0, 1.0, 2.0]))
+    >>> y.round(4)
+    array([0.09  , 0.2447, 0.6652])
+    >>> softmax_backward(np.array([1.0, 0.0, 0.0]), cache).round(4)
+    array([ 0.0819, -0.022 , -0.0599])
     """
     y = _without_maximum(x) if is_host_float(x) else None
     if y is None:
