@@ -63,7 +63,7 @@ def block_forward(
     >>> y[0].round(4)  # x, the attention output (1, -1) and the MLP output (0.8413, -0.1587), added
     array([[ 2.8413, -2.1587],
            [ 3.8413, -1.1587]])
-    >>> [gradient.shape for gradient in block_backward(np.ones_like(y), cache)[2]]  # of norm2: dgamma, dbeta
+    >>> [gradient.shape for gradient in block_backward(np.ones_like(y), cache)[3]]  # of norm2: dgamma, dbeta
     [(2,), (2,)]
     """
     masks = masks.first(queries)
