@@ -324,3 +324,16 @@ def test_blas_has_its_threads_back_whatever_overlaps():
     with pytest.raises(ArithmeticError):
         list(first.map(fails, [1, 2]))
     assert blas_threads() == before
+
+
+def test_underflow_is_harmless_whatever_numpy_was_told():
+    """Somebody's `np.seterr(all="raise")` changes no number and stops nothing."""
+    expected = learns(model()), float(evaluate(model(), SPLIT, WorkerPool(2), 2).loss)
+    with np.errstate(all="raise"):
+        assert (learns(model()), float(evaluate(model(), SPLIT, WorkerPool(2), 2).loss)) == expected
+        one = model()
+        one.params["norm.bias"] = np.full(8, 1e-30)  # its square is no float32
+        trained = Trainer(one, TrainConfig(threads=1))
+        trained.state.m += np.float32(1e-38)
+        for _ in range(20):
+            trained.step(*BATCH)

@@ -49,7 +49,8 @@ def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0
 def _softmax(model: ViT, images: np.ndarray, pool: WorkerPool) -> np.ndarray:
     """Probabilities (n, K), float64 on the host, of uint8 images or normalised floats."""
     logits = to_host(predict_logits(model.params, images, model.config, pool))
-    return softmax_forward(logits.astype("float64"))[0]
+    with np.errstate(under="ignore"):
+        return softmax_forward(logits.astype("float64"))[0]
 
 
 def evaluate(model: ViT, split: Split, pool: WorkerPool, tta: int = 0) -> Evaluation:
@@ -57,7 +58,8 @@ def evaluate(model: ViT, split: Split, pool: WorkerPool, tta: int = 0) -> Evalua
     K = model.config.classes
     smallest = np.finfo("float64").tiny
     scores = np.log(np.maximum(probabilities(model, split.images, pool, tta), smallest))  # logits + constant
-    loss, _ = cross_entropy_forward(scores, split.labels)
+    with np.errstate(under="ignore"):
+        loss, _ = cross_entropy_forward(scores, split.labels)
     pairs = split.labels * K + scores.argmax(-1)  # one integer for each (true, predicted)
     confusion = np.bincount(pairs, minlength=K * K).reshape(K, K)
     return Evaluation(float(loss), int(confusion.trace()), len(split.labels), confusion)

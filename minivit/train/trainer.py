@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import Array, is_host_float, to_device
+from ..backend import Array, errstate, is_host_float, to_device
 from ..errors import ConfigError, TrainingError
 from ..optim import AdamWState, adamw_step, clip_by_norm, decay_vector, ema_step, norm, warmup_cosine
 from ..parallel import WorkerPool, available_cores, loss_and_grads
@@ -93,7 +93,8 @@ class Trainer:
             seed=config.seed,
             step=state.step,
         )
-        grad_norm = norm(grads.flat) if config.clip_norm is None else clip_by_norm(grads.flat, config.clip_norm)
+        with errstate(all="ignore"):
+            grad_norm = norm(grads.flat) if config.clip_norm is None else clip_by_norm(grads.flat, config.clip_norm)
         if is_host_float(loss) and not math.isfinite(float(loss) + float(grad_norm)):
             raise NotFinite(
                 f"loss {float(loss)} and gradient norm {float(grad_norm)} at step {state.step + 1}, "
@@ -101,9 +102,10 @@ class Trainer:
                 images,
                 labels,
             )
-        adamw_step(model.params.flat, grads.flat, state, rate, self.decay, config.beta1, config.beta2)
-        if self.ema is not None and config.ema is not None:
-            ema_step(self.ema, model.params.flat, config.ema, state.step)
+        with errstate(under="ignore"):  # a square too small for float32 is as good as zero
+            adamw_step(model.params.flat, grads.flat, state, rate, self.decay, config.beta1, config.beta2)
+            if self.ema is not None and config.ema is not None:
+                ema_step(self.ema, model.params.flat, config.ema, state.step)
         return StepResult(loss, correct, grad_norm)
 
     def averaged_model(self) -> ViT:

@@ -1,0 +1,45 @@
+"""Flags are made from the config classes: the words `off` and `auto` stand for None."""
+
+import dataclasses
+
+import pytest
+
+from minivit import ViTConfig
+from minivit.cli.parser import make_parser
+from minivit.train import TrainConfig
+
+CONFIGS = (TrainConfig, ViTConfig)
+OPTIONAL = [
+    (field.name, field.metadata["none"])
+    for config in CONFIGS
+    for field in dataclasses.fields(config)
+    if "None" in str(field.type) and not field.metadata["from_data"]
+]
+
+
+def parsed(*flags):
+    return vars(make_parser().parse_args(["train", *flags]))
+
+
+def test_which_settings_can_be_off_or_automatic():
+    assert dict(OPTIONAL) == {
+        "epochs": "auto", "validation": "auto", "save_every": "auto", "log_every": "auto", "threads": "auto",
+        "clip_norm": "off", "ema": "off", "augment": "off", "tta": "off", "head_hidden": "off",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name, word", OPTIONAL)
+def test_the_word_stands_for_none(name, word, capsys):
+    flag = "--" + name.replace("_", "-")
+    assert parsed(flag, word)[name] is None
+    assert parsed(flag, "1")[name] == 1
+    for wrong in ({"off": "auto", "auto": "off"}[word], "many"):
+        with pytest.raises(SystemExit) as caught:
+            parsed(flag, wrong)
+        assert caught.value.code == 2
+        assert f"argument {flag}: must be a number or the word {word}, not {wrong!r}" in capsys.readouterr().err
+
+
+def test_flags_that_are_not_given_set_nothing():
+    names = {field.name for config in CONFIGS for field in dataclasses.fields(config)}
+    assert not names & parsed().keys()
