@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .ops.normal_cdf import FORMS
+from .ops.pool import POOLS
 from .settings import check, check_choice, check_count, check_types, option, read_settings
 
-POOLS = ("cls", "mean")
+NORMS = ("tokens", "pool")
 POSITIONS = ("learned", "sincos1d", "sincos2d", "none")
 
 
@@ -18,21 +19,32 @@ class ViTConfig:
 
     image_size is a side S or a pair (Sh, Sw), in pixels. pixel_mean and pixel_std hold one value per channel, for
     pixels in [0, 1]; None means 0 and 1, and training fills them in from its training split. class_names holds a name
-    for each class; None means that the classes are called by their numbers.
+    for each class; None means that the classes are called by their numbers. classes None: no head, and the model's
+    output is what a head would read. pool "mean" averages all tokens, class token and registers included; "patches"
+    leaves these out, as timm's average pooling does.
     """
 
     image_size: int | tuple[int, int] = option(28, "image side in pixels, or height and width", from_data=True)
     patch_size: int = option(7, "side of a patch in pixels; must divide the image's height and width")
     channels: int = option(1, "channels of an image: 1 for grey, 3 for colour", from_data=True)
-    classes: int = option(10, "number of classes", from_data=True)
+    classes: int | None = option(10, "number of classes", from_data=True)
     class_names: tuple[str, ...] | None = option(None, "a name for each class", from_data=True)
     dim: int = option(64, "width D of a token")
     depth: int = option(4, "number of encoder blocks L")
     heads: int = option(4, "attention heads H; must divide dim")
     mlp_dim: int = option(128, "hidden width F of a block's MLP")
-    pool: str = option("cls", "what the head reads: the class token, or the mean of all tokens", POOLS)
+    pool: str = option(
+        "cls", "what the head reads: the class token, the mean of all tokens, that of the patches, or two of them", POOLS
+    )
+    class_token: bool | None = option(None, "a class token in front of the patches; auto: where pool reads it")
+    registers: int = option(0, "learned tokens behind the class token, without positions, which nobody reads")
     positions: str = option("learned", "position embedding added to the tokens", POSITIONS)
-    gelu: str = option("erf", "GELU exactly, or by the tanh formula", FORMS)
+    norm: str = option("tokens", "the last LayerNorm: of the tokens before the pooling, or of what it gives", NORMS)
+    pre_norm: bool = option(False, "a LayerNorm of the tokens in front of the first block")
+    layer_scale: float | None = option(
+        None, "initial value of LayerScale, a learned factor for each feature of a residual branch", none="off"
+    )
+    gelu: str = option("erf", "GELU exactly, by the tanh formula, or x times the logistic function of 1.702 x", FORMS)
     norm_eps: float = option(1e-6, "added to the variance in every LayerNorm")
     qkv_bias: bool = option(True, "add a bias to queries, keys and values")
     head_hidden: int | None = option(None, "hidden width of an MLP head; off: a linear head", none="off")
@@ -50,8 +62,9 @@ class ViTConfig:
         check_types(self)
         size = self.image_size if isinstance(self.image_size, tuple) else (self.image_size,)
         object.__setattr__(self, "image_size", size if len(set(size)) > 1 else size[0])
-        for name in ("patch_size", "channels", "classes", "dim", "depth", "heads", "mlp_dim"):
+        for name in ("patch_size", "channels", "dim", "depth", "heads", "mlp_dim"):
             check_count(name, getattr(self, name))
+        check_count("registers", self.registers, least=0)
         for side in size:
             check_count("image_size", side)
             check(
@@ -59,10 +72,17 @@ class ViTConfig:
                 f"patch_size {self.patch_size} does not divide image_size {self.image_size}: "
                 "choose a patch size that divides the height and the width, or resize the images",
             )
-        if self.head_hidden is not None:
-            check_count("head_hidden", self.head_hidden)
+        for name in ("classes", "head_hidden"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        check(self.classes is not None or self.head_hidden is None, "head_hidden: a model without classes has no head")
+        reads_token = self.pool in ("cls", "cls+patches")
+        token = reads_token if self.class_token is None else self.class_token
+        check(token or not reads_token, f"pool {self.pool!r} reads the class token: class_token cannot be False")
+        object.__setattr__(self, "class_token", token)
         check(self.dim % self.heads == 0, f"heads {self.heads} must divide dim {self.dim}")
         check_choice("pool", self.pool, POOLS)
+        check_choice("norm", self.norm, NORMS)
         check_choice("positions", self.positions, POSITIONS)
         check_choice("gelu", self.gelu, FORMS)
         if self.positions == "sincos1d":
@@ -104,9 +124,19 @@ class ViTConfig:
         return self.grid[0] * self.grid[1]
 
     @property
+    def prefix(self) -> int:
+        """How many tokens stand in front of the patches: the class token, if there is one, and the registers."""
+        return bool(self.class_token) + self.registers
+
+    @property
     def tokens(self) -> int:
-        """T: the patches, and the class token if there is one."""
-        return self.patches + (self.pool == "cls")
+        """T: the prefix and the patches."""
+        return self.prefix + self.patches
+
+    @property
+    def features(self) -> int:
+        """How many features the head reads: D, or 2D where the class token's and the patches' mean are side by side."""
+        return (2 if self.pool == "cls+patches" else 1) * self.dim
 
     def class_name(self, k: int) -> str:
         """What class k is called: its name, or its number where there are no names."""

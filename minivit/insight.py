@@ -37,8 +37,9 @@ def attention_by_block(model: ViT, images: Any) -> Iterator[Array]:
     config = model.config
     x, _ = embed_forward(model.params, _inputs(model, images), config)  # (B, C, Sh, Sw) -> (B, T, D)
     for i in range(config.depth):
-        norm1, attn, norm2, mlp = block_params(model.params, i)
-        x, cache = block_forward(x, norm1, attn, norm2, mlp, config.heads, config.norm_eps, config.gelu)
+        norm1, attn, norm2, mlp, scales = block_params(model.params, i)
+        settings = config.heads, config.norm_eps, config.gelu
+        x, cache = block_forward(x, norm1, attn, norm2, mlp, *settings, scales=scales)
         yield cache.attn.dot.softmax.y
 
 
@@ -76,10 +77,14 @@ def on_grid(weights: np.ndarray, config: ViTConfig) -> np.ndarray:
     """The share of each patch in the vector that the head reads, as a picture of the patch grid.
 
     Shapes   weights (..., T, T), attention or rollout  ->  (..., Sh/P, Sw/P)
-    It is the class token's row without its first entry (what the class token keeps of itself); for a model that
-    averages its tokens, the mean of all rows.
+    It is the class token's row for a model whose head reads it, else the mean of the rows that are averaged; without
+    what the class token and the registers have in it.
     """
-    row = weights[..., 0, 1:] if config.pool == "cls" else weights.mean(-2)  # (..., T, T) -> (..., N)
+    if config.pool in ("cls", "cls+patches"):
+        row = weights[..., 0, :]  # (..., T, T) -> (..., T)
+    else:
+        row = weights[..., config.prefix if config.pool == "patches" else 0 :, :].mean(-2)
+    row = row[..., config.prefix :]  # (..., T) -> (..., N)
     return row.reshape(*row.shape[:-1], *config.grid)  # (..., N) -> (..., Sh/P, Sw/P)
 
 
@@ -91,6 +96,8 @@ def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> np.ndarray:
     Raises ValueError or TypeError for images that do not fit, and for classes that the model does not have.
     """
     K = model.config.classes
+    if K is None:
+        raise ConfigError("the model has no head, so no class whose logit could have a gradient")
     logits, cache = vit_forward(model.params, _inputs(model, images), model.config)
     classes = to_host(logits).argmax(-1) if classes is None else np.broadcast_to(classes, len(logits))
     if classes.dtype.kind not in "iu" or classes.min() < 0 or classes.max() >= K:
@@ -115,7 +122,7 @@ def attend(model: ViT, image: np.ndarray, out: str | Path | None = None) -> str:
     lines = [", ".join(f"{model.config.class_name(int(k))} ({100 * probabilities[k]:.1f} %)" for k in best), ""]
     lines += ["Attention rollout, in %: the share of each patch in what the head reads."]
     lines += ["".join(f"{share:7.1f}" for share in row) for row in shares]
-    if model.config.pool == "cls":
+    if model.config.pool in ("cls", "cls+patches"):
         lines += [f"The class token keeps {100 * flow[0, 0]:.1f} % for itself."]
     if out is not None:
         _draw(model, image, int(best[0]), Path(out))

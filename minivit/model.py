@@ -13,7 +13,7 @@ from .config import ViTConfig
 from .errors import DataError, DataTypeError
 from .masks import Masks
 from .ops.block import BlockCache, BlockMasks, block_backward, block_forward
-from .ops.class_token import class_token_backward, class_token_forward
+from .ops.class_token import class_token_backward, class_token_forward, registers_backward, registers_forward
 from .ops.dropout import dropout_backward, dropout_forward
 from .ops.layernorm import LayerNormCache, layernorm_backward, layernorm_forward
 from .ops.linear import LinearCache, linear_backward, linear_forward
@@ -25,6 +25,7 @@ from .params import Params
 
 WEIGHT_BIAS = ("weight", "bias")
 ATTENTION = ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")
+SCALES = ("ls1.gamma", "ls2.gamma")
 MLP = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
 
 
@@ -32,13 +33,19 @@ def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
     """Every parameter's name and shape, in the order of the architecture: the only such list. The names are timm's;
     weights are (in, out)."""
     C, P, D, F, K = config.channels, config.patch_size, config.dim, config.mlp_dim, config.classes
+    features = config.features
     shapes: dict[str, tuple[int, ...]] = {}
     shapes["patch_embed.proj.weight"] = (C * P * P, D)
     shapes["patch_embed.proj.bias"] = (D,)
-    if config.pool == "cls":
+    if config.class_token:
         shapes["cls_token"] = (1, 1, D)
+    if config.registers:
+        shapes["reg_token"] = (1, config.registers, D)
     if config.positions == "learned":
-        shapes["pos_embed"] = (1, config.tokens, D)
+        shapes["pos_embed"] = (1, config.tokens - config.registers, D)
+    if config.pre_norm:
+        shapes["norm_pre.weight"] = (D,)
+        shapes["norm_pre.bias"] = (D,)
     for i in range(config.depth):
         shapes[f"blocks.{i}.norm1.weight"] = (D,)
         shapes[f"blocks.{i}.norm1.bias"] = (D,)
@@ -47,34 +54,46 @@ def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
             shapes[f"blocks.{i}.attn.qkv.bias"] = (3 * D,)
         shapes[f"blocks.{i}.attn.proj.weight"] = (D, D)
         shapes[f"blocks.{i}.attn.proj.bias"] = (D,)
+        if config.layer_scale is not None:
+            shapes[f"blocks.{i}.ls1.gamma"] = (D,)
         shapes[f"blocks.{i}.norm2.weight"] = (D,)
         shapes[f"blocks.{i}.norm2.bias"] = (D,)
         shapes[f"blocks.{i}.mlp.fc1.weight"] = (D, F)
         shapes[f"blocks.{i}.mlp.fc1.bias"] = (F,)
         shapes[f"blocks.{i}.mlp.fc2.weight"] = (F, D)
         shapes[f"blocks.{i}.mlp.fc2.bias"] = (D,)
-    shapes["norm.weight"] = (D,)
-    shapes["norm.bias"] = (D,)
+        if config.layer_scale is not None:
+            shapes[f"blocks.{i}.ls2.gamma"] = (D,)
+    norm, width = ("norm.", D) if config.norm == "tokens" else ("fc_norm.", features)
+    shapes[norm + "weight"] = (width,)
+    shapes[norm + "bias"] = (width,)
+    if K is None:
+        return shapes
     if config.head_hidden is None:
-        shapes["head.weight"] = (D, K)
+        shapes["head.weight"] = (features, K)
         shapes["head.bias"] = (K,)
     else:
-        shapes["head.fc1.weight"] = (D, config.head_hidden)
+        shapes["head.fc1.weight"] = (features, config.head_hidden)
         shapes["head.fc1.bias"] = (config.head_hidden,)
         shapes["head.fc2.weight"] = (config.head_hidden, K)
         shapes["head.fc2.bias"] = (K,)
     return shapes
 
 
+class EmbedCache(NamedTuple):
+    patches: PatchEmbedCache
+    norm: LayerNormCache | None
+
+
 class ViTCache(NamedTuple):
     config: ViTConfig
     params: Params
-    embed: PatchEmbedCache
+    embed: EmbedCache
     masks: Masks | None
     blocks: tuple[BlockCache, ...]
     norm: LayerNormCache
     pool: PoolCache
-    head: LinearCache | MlpCache
+    head: LinearCache | MlpCache | None
 
 
 def vit_forward(
@@ -85,7 +104,7 @@ def vit_forward(
     keep_cache: bool = True,
     all_tokens: bool = False,
 ) -> tuple[Array, ViTCache]:
-    """From pixels to logits.
+    """From pixels to logits; in a model without classes to what a head would read.
 
     Shapes   images (B, C, Sh, Sw), of the parameters' dtype and device  ->  logits (B, K)
     Cache    the caches of the parts, and the parameters, which must not change until the backward pass. Without
@@ -95,28 +114,21 @@ def vit_forward(
     logits and gradients are the same to rounding, and more than half of that block's work is saved.
     Raises DataError for a shape that is not the config's and an empty batch, DataTypeError for another dtype.
     """
-    x, embed = embed_forward(params, images, config, masks)  # (B, C, Sh, Sw) -> (B, T, D)
-    blocks: list[Any] = []
-    for i in range(config.depth):
-        only_class_token = config.pool == "cls" and i == config.depth - 1 and not all_tokens
-        block_masks = BlockMasks() if masks is None else masks.blocks[i]
-        queries = 1 if only_class_token else None
-        norm1, attn, norm2, mlp = block_params(params, i)
-        settings = config.heads, config.norm_eps, config.gelu
-        x, block = block_forward(x, norm1, attn, norm2, mlp, *settings, block_masks, queries)
-        blocks.append(block if keep_cache else None)
-    gamma, beta = _take(params, "norm.", WEIGHT_BIAS)
-    x, norm = layernorm_forward(x, gamma, beta, config.norm_eps)
-    x, pool = pool_forward(x, config.pool)  # (B, T, D) -> (B, D)
-    head: LinearCache | MlpCache
-    if config.head_hidden is None:
-        W, b = _take(params, "head.", WEIGHT_BIAS)
-        logits, head = linear_forward(x, W, b)  # (B, D) -> (B, K)
+    queries = 1 if config.pool == "cls" and not all_tokens else None
+    x, embed, blocks = encoder_forward(params, images, config, masks, keep_cache, queries)  # -> (B, T, D)
+    if config.norm == "tokens":
+        x, norm = layernorm_forward(x, *_take(params, "norm.", WEIGHT_BIAS), config.norm_eps)
+        x, pool = pool_forward(x, config.pool, config.prefix)  # (B, T, D) -> (B, D)
     else:
-        W1, b1, W2, b2 = _take(params, "head.", MLP)
-        logits, head = mlp_forward(x, W1, b1, W2, b2, config.gelu)
-    cache: Any = ViTCache(config, params, embed, masks, tuple(blocks), norm, pool, head) if keep_cache else None
-    return logits, cache
+        x, pool = pool_forward(x, config.pool, config.prefix)  # (B, T, D) -> (B, D)
+        x, norm = layernorm_forward(x, *_take(params, "fc_norm.", WEIGHT_BIAS), config.norm_eps)
+    head: LinearCache | MlpCache | None = None
+    if config.head_hidden is not None:
+        x, head = mlp_forward(x, *_take(params, "head.", MLP), config.gelu)  # (B, D) -> (B, K)
+    elif config.classes is not None:
+        x, head = linear_forward(x, *_take(params, "head.", WEIGHT_BIAS))  # (B, D) -> (B, K)
+    cache: Any = ViTCache(config, params, embed, masks, blocks, norm, pool, head) if keep_cache else None
+    return x, cache
 
 
 def vit_backward(
@@ -128,18 +140,25 @@ def vit_backward(
 
     Derivation: the forward read from bottom to top.
     """
-    config, params, embed, masks, blocks, norm, pool, head = cache
+    config, params, _, _, blocks, norm, pool, head = cache
     grads = params.empty_like() if grads is None else grads
-    if isinstance(head, LinearCache):
-        out = _take(grads, "head.", WEIGHT_BIAS)
-        dx, *dhead = linear_backward(dlogits, head, out)  # (B, K) -> (B, D)
-    else:
+    dx = dlogits
+    if isinstance(head, MlpCache):
         out = _take(grads, "head.", MLP)
-        dx, *dhead = mlp_backward(dlogits, head, out)  # (B, K) -> (B, D)
-    _keep(dhead, out)
-    dx = pool_backward(dx, pool)  # (B, D) -> (B, T, D)
-    out = _take(grads, "norm.", WEIGHT_BIAS)
-    dx, *dnorm = layernorm_backward(dx, norm, out)
+        dx, *dhead = mlp_backward(dx, head, out)  # (B, K) -> (B, D)
+        _keep(dhead, out)
+    elif isinstance(head, LinearCache):
+        out = _take(grads, "head.", WEIGHT_BIAS)
+        dx, *dhead = linear_backward(dx, head, out)  # (B, K) -> (B, D)
+        _keep(dhead, out)
+    if config.norm == "tokens":
+        dx = pool_backward(dx, pool)  # (B, D) -> (B, T, D)
+        out = _take(grads, "norm.", WEIGHT_BIAS)
+        dx, *dnorm = layernorm_backward(dx, norm, out)
+    else:
+        out = _take(grads, "fc_norm.", WEIGHT_BIAS)
+        dx, *dnorm = layernorm_backward(dx, norm, out)
+        dx = pool_backward(dx, pool)  # (B, D) -> (B, T, D)
     _keep(dnorm, out)
     for i in reversed(range(config.depth)):
         parts = block_params(grads, i)
@@ -149,26 +168,57 @@ def vit_backward(
     return grads, embed_backward(dx, cache, grads, pixels)  # (B, T, D) -> (B, C, Sh, Sw)
 
 
-def embed_forward(
-    params: Params, images: Array, config: ViTConfig, masks: Masks | None = None
-) -> tuple[Array, PatchEmbedCache]:
-    """What the first block reads: the embedded patches, the class token if there is one, the positions.
+def encoder_forward(
+    params: Params,
+    images: Array,
+    config: ViTConfig,
+    masks: Masks | None = None,
+    keep_cache: bool = True,
+    queries: int | None = None,
+) -> tuple[Array, EmbedCache, tuple[BlockCache, ...]]:
+    """From pixels to the tokens behind the last block: all of them, or the first `queries`.
 
     Shapes   images (B, C, Sh, Sw)  ->  x (B, T, D)
-    Cache    that of the patch embedding. Errors as in `vit_forward`.
+    Cache    those of the embedding and of every block (each None without keep_cache). Errors as in `vit_forward`.
+    """
+    x, embed = embed_forward(params, images, config, masks)  # (B, C, Sh, Sw) -> (B, T, D)
+    blocks: list[Any] = []
+    for i in range(config.depth):
+        only = queries if i == config.depth - 1 else None
+        block_masks = BlockMasks() if masks is None else masks.blocks[i]
+        norm1, attn, norm2, mlp, scales = block_params(params, i)
+        settings = config.heads, config.norm_eps, config.gelu
+        x, block = block_forward(x, norm1, attn, norm2, mlp, *settings, block_masks, only, scales)
+        blocks.append(block if keep_cache else None)
+    return x, embed, tuple(blocks)
+
+
+def embed_forward(
+    params: Params, images: Array, config: ViTConfig, masks: Masks | None = None
+) -> tuple[Array, EmbedCache]:
+    """What the first block reads: the embedded patches behind the class token, positions added, then the registers;
+    and the LayerNorm in front of the blocks, if there is one.
+
+    Shapes   images (B, C, Sh, Sw)  ->  x (B, T, D)
+    Cache    those of the patch embedding and of the LayerNorm. Errors as in `vit_forward`.
     """
     _check_input(params, images, config)
     W, b = _take(params, "patch_embed.proj.", WEIGHT_BIAS)
-    x, cache = patch_embed_forward(images, W, b, config.patch_size)
-    if config.pool == "cls":
-        x, _ = class_token_forward(x, params["cls_token"])  # (B, N, D) -> (B, T, D)
+    x, patches = patch_embed_forward(images, W, b, config.patch_size)
+    if config.class_token:
+        x, _ = class_token_forward(x, params["cls_token"])  # (B, N, D) -> (B, N + 1, D)
     if config.positions == "learned":
         x, _ = add_positions_forward(x, params["pos_embed"])
     elif config.positions != "none":
         x, _ = add_positions_forward(x, _fixed_positions(array_module(x), config, x.dtype))
+    if config.registers:
+        x, _ = registers_forward(x, params["reg_token"], int(bool(config.class_token)))  # (B, N + 1, D) -> (B, T, D)
     if masks is not None:
         x, _ = dropout_forward(x, masks.embed)
-    return x, cache
+    norm = None
+    if config.pre_norm:
+        x, norm = layernorm_forward(x, *_take(params, "norm_pre.", WEIGHT_BIAS), config.norm_eps)
+    return x, EmbedCache(patches, norm)
 
 
 def embed_backward(dx: Array, cache: ViTCache, grads: Params, pixels: bool = True) -> Array:
@@ -178,25 +228,32 @@ def embed_backward(dx: Array, cache: ViTCache, grads: Params, pixels: bool = Tru
     Derivation: the forward read from bottom to top. dx passes fixed positions unchanged.
     """
     config = cache.config
+    if cache.embed.norm is not None:
+        out = _take(grads, "norm_pre.", WEIGHT_BIAS)
+        dx, *dnorm = layernorm_backward(dx, cache.embed.norm, out)
+        _keep(dnorm, out)
     if cache.masks is not None:
         dx = dropout_backward(dx, cache.masks.embed)
+    if config.registers:
+        dx, *dtokens = registers_backward(dx, int(bool(config.class_token)), out=grads["reg_token"])
+        _keep(dtokens, (grads["reg_token"],))  # (B, T, D) -> (B, N + 1, D)
     if config.positions == "learned":
         dx, *dpos = add_positions_backward(dx, out=grads["pos_embed"])
         _keep(dpos, (grads["pos_embed"],))
-    if config.pool == "cls":
-        dx, *dtoken = class_token_backward(dx, out=grads["cls_token"])  # (B, T, D) -> (B, N, D)
+    if config.class_token:
+        dx, *dtoken = class_token_backward(dx, out=grads["cls_token"])  # (B, N + 1, D) -> (B, N, D)
         _keep(dtoken, (grads["cls_token"],))
     out = _take(grads, "patch_embed.proj.", WEIGHT_BIAS)
-    dimages, *dembed = patch_embed_backward(dx, cache.embed, out, pixels=pixels)  # (B, N, D) -> (B, C, Sh, Sw)
+    dimages, *dembed = patch_embed_backward(dx, cache.embed.patches, out, pixels=pixels)  # (B, N, D) -> (B, C, Sh, Sw)
     _keep(dembed, out)
     return dimages
 
 
-def block_params(params: Params, i: int) -> tuple[tuple, tuple, tuple, tuple]:
-    """Block i's parameters (or their gradients) as `block_forward` takes them: norm1, attn, norm2, mlp."""
-    parts = (("norm1.", WEIGHT_BIAS), ("attn.", ATTENTION), ("norm2.", WEIGHT_BIAS), ("mlp.", MLP))
-    norm1, attn, norm2, mlp = (_take(params, f"blocks.{i}.{part}", names) for part, names in parts)
-    return norm1, attn, norm2, mlp
+def block_params(params: Params, i: int) -> tuple[tuple, tuple, tuple, tuple, tuple]:
+    """Block i's parameters (or their gradients) as `block_forward` takes them: norm1, attn, norm2, mlp, scales."""
+    parts = ("norm1.", WEIGHT_BIAS), ("attn.", ATTENTION), ("norm2.", WEIGHT_BIAS), ("mlp.", MLP), ("", SCALES)
+    norm1, attn, norm2, mlp, scales = (_take(params, f"blocks.{i}.{part}", names) for part, names in parts)
+    return norm1, attn, norm2, mlp, scales
 
 
 def _take(params: Params, prefix: str, names: tuple[str, ...]) -> tuple:
@@ -214,13 +271,14 @@ def _keep(gradients: Sequence[Array], views: Sequence[Array]) -> None:
 
 @functools.lru_cache(maxsize=8)
 def _fixed_positions(xp: ModuleType, config: ViTConfig, dtype: Any) -> Array:
-    """The sine-cosine pattern (1, T, D), with a zero row for the class token; made once, and never written to."""
+    """The sine-cosine pattern (1, N, D), with a zero row for a class token; made once, and never written to."""
     if config.positions == "sincos1d":
         pattern = sincos1d(xp, config.patches, config.dim)
     else:
         pattern = sincos2d(xp, *config.grid, config.dim)
-    positions = xp.zeros((1, config.tokens, config.dim), dtype)
-    positions[0, config.tokens - config.patches :] = pattern
+    token = int(bool(config.class_token))
+    positions = xp.zeros((1, token + config.patches, config.dim), dtype)
+    positions[0, token:] = pattern
     return positions
 
 

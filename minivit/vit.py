@@ -1,5 +1,6 @@
 """ViT: config and parameters of a Vision Transformer in one object."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from .checkpoint import load_model, save_model
 from .config import ViTConfig
 from .errors import ConfigError, DataTypeError
 from .initial import initial_params
-from .masks import draw_masks
-from .model import ViTCache, parameter_shapes, vit_backward, vit_forward
+from .masks import Masks, draw_masks
+from .model import ViTCache, encoder_forward, parameter_shapes, vit_backward, vit_forward
+from .ops.layernorm import layernorm_forward
 from .ops.softmax import softmax_forward
 from .parallel import WorkerPool, predict_logits
 from .params import Params
@@ -80,6 +82,10 @@ class ViT:
         for those who look into the cache (the attention weights of block i are `cache.blocks[i].attn.dot.softmax.y`).
         Raises DataTypeError for integers (`predict` scales uint8), DataError for another shape or an empty batch.
         """
+        images, masks = self._inputs(images, rng)
+        return vit_forward(self.params, images, self.config, masks, all_tokens=all_tokens)
+
+    def _inputs(self, images: Array, rng: np.random.Generator | None) -> tuple[Array, Masks | None]:
         if images.dtype.kind in "iub":
             raise DataTypeError(
                 f"forward takes normalised floats as they are, not {images.dtype}: "
@@ -87,7 +93,7 @@ class ViT:
             )
         images = to_device(images, self.device).astype(self.dtype, copy=False)
         masks = None if rng is None else draw_masks(self.config, len(images), rng, self.dtype, self.device)
-        return vit_forward(self.params, images, self.config, masks, all_tokens=all_tokens)
+        return images, masks
 
     def backward(
         self, dlogits: Array, cache: ViTCache, grads: Params | None = None, pixels: bool = True
@@ -104,11 +110,30 @@ class ViT:
         images: host (B, C, Sh, Sw); uint8 are scaled to [0, 1] and normalised by the config, floats are taken as
         they are. Raises DataError or DataTypeError, in one line, for another shape or dtype, an empty batch, NaN.
         """
+        if self.config.classes is None:
+            raise ConfigError("the model has no head, so it predicts no classes: use embed")
         images = check_images(images, self.config)
         with WorkerPool(threads) as pool:
             logits = predict_logits(self.params, images, self.config, pool)
         with errstate(under="ignore"):  # a probability too small for float32 is zero
             return to_host(softmax_forward(logits)[0])
+
+    def forward_features(self, images: Array, rng: np.random.Generator | None = None) -> Array:
+        """The tokens (B, T, D) after the last LayerNorm, all of them: class token, registers, patches. With norm="pool"
+        that LayerNorm comes after the pooling, and the tokens are those behind the last block. Arguments as in
+        `forward`."""
+        images, masks = self._inputs(images, rng)
+        x, _, _ = encoder_forward(self.params, images, self.config, masks, keep_cache=False)
+        if self.config.norm == "tokens":
+            x, _ = layernorm_forward(x, self.params["norm.weight"], self.params["norm.bias"], self.config.norm_eps)
+        return x
+
+    def embed(self, images: Any, threads: int = 1) -> np.ndarray:
+        """What the head reads, (B, D) ((B, 2D) with pool="cls+patches"), on the host, for any number of images in
+        bounded memory. Arguments and errors as in `predict`."""
+        headless = dataclasses.replace(self.config, classes=None, class_names=None, head_hidden=None)
+        with WorkerPool(threads) as pool:
+            return to_host(predict_logits(self.params, check_images(images, self.config), headless, pool))
 
     def with_flat(self, flat: Array) -> "ViT":
         """The same model with the parameters `flat`, a vector like `params.flat`, used and not copied."""

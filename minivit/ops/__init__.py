@@ -12,9 +12,10 @@ backward pass holds arrays for the parameters' gradients, in the order in which 
 
 from .attention import attention_backward, attention_forward, dot_product_backward, dot_product_forward
 from .block import BlockMasks, block_backward, block_forward
-from .class_token import class_token_backward, class_token_forward
+from .class_token import class_token_backward, class_token_forward, registers_backward, registers_forward
 from .dropout import dropout_backward, dropout_forward
 from .gelu import gelu_backward, gelu_forward
+from .layer_scale import layer_scale_backward, layer_scale_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .linear import linear_backward, linear_forward
 from .loss import cross_entropy_backward, cross_entropy_forward
@@ -37,6 +38,7 @@ READING_ORDER = (
     "normal_cdf",
     "gelu",
     "mlp",
+    "layer_scale",
     "dropout",
     "pool",
     "loss",
@@ -61,6 +63,8 @@ __all__ = [
     "dropout_forward",
     "gelu_backward",
     "gelu_forward",
+    "layer_scale_backward",
+    "layer_scale_forward",
     "layernorm_backward",
     "layernorm_forward",
     "linear_backward",
@@ -73,6 +77,8 @@ __all__ = [
     "patchify",
     "pool_backward",
     "pool_forward",
+    "registers_backward",
+    "registers_forward",
     "sincos1d",
     "sincos2d",
     "softmax_backward",

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from ..backend import Array
 from .attention import AttentionCache, attention_backward, attention_forward
 from .dropout import dropout_backward, dropout_forward
+from .layer_scale import LayerScaleCache, layer_scale_backward, layer_scale_forward
 from .layernorm import LayerNormCache, layernorm_backward, layernorm_forward
 from .mlp import MlpCache, mlp_backward, mlp_forward
 
-NO_OUT = ((None,) * 2, (None,) * 4, (None,) * 2, (None,) * 4)  # new arrays for the gradients of all four parts
+NO_OUT = ((None,) * 2, (None,) * 4, (None,) * 2, (None,) * 4, (None,) * 2)  # new arrays for all gradients
 
 
 class BlockMasks(NamedTuple):
@@ -33,6 +34,7 @@ class BlockCache(NamedTuple):
     attn: AttentionCache
     norm2: LayerNormCache
     mlp: MlpCache
+    scales: tuple[LayerScaleCache | None, LayerScaleCache | None]
     masks: BlockMasks
 
 
@@ -47,6 +49,7 @@ def block_forward(
     gelu: str = "erf",
     masks: BlockMasks = BlockMasks(),
     queries: int | None = None,
+    scales: tuple[Array | None, Array | None] = (None, None),
 ) -> tuple[Array, BlockCache]:
     """One pre-norm encoder block.
 
@@ -54,6 +57,8 @@ def block_forward(
              bproj (D,); mlp = W1 (D, F), b1 (F,), W2 (F, D), b2 (D,)  ->  y (B, Tq, D); masks of all T tokens
     Formula  h = x + dropout(attention(layernorm(x)));  y = h + dropout(mlp(layernorm(h)))
     Cache    the caches of the four parts, and the masks.
+    scales holds LayerScale's factors of the two branches, (D,) each: the branches are multiplied by them before they
+    are dropped and added. None: no factors.
     Often only the class token's output of the last block is used. With queries=Tq, outputs are computed for the first
     Tq tokens only; they are unchanged, because keys and values still cover all T tokens. None: all T tokens.
 
@@ -69,37 +74,41 @@ def block_forward(
     masks = masks.first(queries)
     normed, norm1_cache = layernorm_forward(x, *norm1, eps)
     branch, attn_cache = attention_forward(normed, *attn, heads, masks.attn, queries)  # (B, T, D) -> (B, Tq, D)
+    branch, scale1 = layer_scale_forward(branch, scales[0])
     h = dropout_forward(branch, masks.attn_branch)[0]  # branch itself, if nothing drops: ours to write to, in no cache
     h += x[:, :queries]
     normed, norm2_cache = layernorm_forward(h, *norm2, eps)
     branch, mlp_cache = mlp_forward(normed, *mlp, gelu)
+    branch, scale2 = layer_scale_forward(branch, scales[1])
     y = dropout_forward(branch, masks.mlp_branch)[0]
     y += h
-    return y, BlockCache(norm1_cache, attn_cache, norm2_cache, mlp_cache, masks)
+    return y, BlockCache(norm1_cache, attn_cache, norm2_cache, mlp_cache, (scale1, scale2), masks)
 
 
 def block_backward(
     dy: Array, cache: BlockCache, out: tuple[tuple[Array | None, ...], ...] = NO_OUT
-) -> tuple[Array, tuple, tuple, tuple, tuple]:
-    """Given dy (B, Tq, D) and the cache, return dx (B, T, D) and the gradients of norm1, attn, norm2 and mlp, each a
-    tuple in the order in which `block_forward` takes it; they are written into the arrays of `out`, four tuples in that
-    order, where it holds some.
+) -> tuple[Array, tuple, tuple, tuple, tuple, tuple]:
+    """Given dy (B, Tq, D) and the cache, return dx (B, T, D) and the gradients of norm1, attn, norm2, mlp and scales,
+    each a tuple in the order in which `block_forward` takes it; they are written into the arrays of `out`, five tuples
+    in that order, where it holds some.
 
     Derivation: the forward read from bottom to top.
-      (1) y = h + mlp(layernorm(h)): back through the branch, which is dropout, MLP and LayerNorm.
+      (1) y = h + mlp(layernorm(h)): back through the branch, which is dropout, LayerScale, MLP and LayerNorm.
       (2) h reached y in two ways, so their gradients add: dh = (the gradient from the branch) + dy.
       (3) h = x + attention(layernorm(x)): back through the branch.
       (4) x reached h in two ways: dx = (the gradient from the branch) + dh, where dh holds the first Tq tokens.
     In words: dy passes through the identity unchanged, however deep the stack, and every branch adds its own gradient.
     """
-    norm1, attn, norm2, mlp = out
+    norm1, attn, norm2, mlp, scales = out
     dbranch = dropout_backward(dy, cache.masks.mlp_branch)  # (1)
+    dbranch, dscale2 = layer_scale_backward(dbranch, cache.scales[1], scales[1])  # (1)
     dnormed, *dmlp = mlp_backward(dbranch, cache.mlp, mlp)  # (1)
     dh, *dnorm2 = layernorm_backward(dnormed, cache.norm2, norm2)  # (1)
     dh += dy  # (2) h fed two branches: add
     dbranch = dropout_backward(dh, cache.masks.attn_branch)  # (3)
+    dbranch, dscale1 = layer_scale_backward(dbranch, cache.scales[0], scales[0])  # (3)
     dnormed, *dattn = attention_backward(dbranch, cache.attn, attn)  # (3)  (B, Tq, D) -> (B, T, D)
     dx, *dnorm1 = layernorm_backward(dnormed, cache.norm1, norm1)  # (3)
     first = dx[:, : dh.shape[1]]  # (B, T, D) -> (B, Tq, D), a view
     first += dh  # (4) x fed two branches: add
-    return dx, tuple(dnorm1), tuple(dattn), tuple(dnorm2), tuple(dmlp)
+    return dx, tuple(dnorm1), tuple(dattn), tuple(dnorm2), tuple(dmlp), (dscale1, dscale2)

@@ -1,5 +1,7 @@
 """The class token: one more token in front of the patches. It belongs to no patch, and gathers through attention what
-the classifier reads. Devlin et al. 2019 (arXiv:1810.04805), section 3."""
+the classifier reads. Devlin et al. 2019 (arXiv:1810.04805), section 3. Registers are further learned tokens behind it,
+which nobody reads: a place for what the model would otherwise store in patches of empty background.
+Darcet et al. 2024 (arXiv:2309.16588), section 2.2."""
 
 from ..backend import Array, array_module
 
@@ -34,3 +36,33 @@ def class_token_backward(dy: Array, cache: None = None, out: Array | None = None
     Facts    dtoken does not depend on dy of the patches.
     """
     return dy[:, 1:], dy[:, :1].sum(0, keepdims=True, out=out)  # (1) (2)  (B, 1, D) -> (1, 1, D)
+
+
+def registers_forward(x: Array, registers: Array, place: int) -> tuple[Array, int]:
+    """Insert the registers in front of token number `place`: 1 behind a class token, 0 without one.
+
+    Shapes   x (B, N, D), registers (1, R, D)  ->  y (B, N + R, D)
+    Formula  y[:, :place] = x[:, :place];  y[:, place : place + R] = registers;  y[:, place + R :] = x[:, place:]
+    Cache    the place.
+    """
+    xp = array_module(x)
+    (B, N, D), R = x.shape, registers.shape[1]
+    y = xp.empty((B, N + R, D), x.dtype)
+    y[:, :place] = x[:, :place]
+    y[:, place : place + R] = registers
+    y[:, place + R :] = x[:, place:]
+    return y, place
+
+
+def registers_backward(dy: Array, cache: int, out: Array) -> tuple[Array, Array]:
+    """Given dy (B, N + R, D) and the place, return dx (B, N, D) and dregisters (1, R, D), written into `out`.
+
+    Derivation.
+      (1) The other tokens were moved, so their gradients move back.
+      (2) Every image used the same registers, so they sum over the batch: dregisters = sum_b dy[b, place : place + R].
+    Facts    dregisters does not depend on dy of the other tokens.
+    """
+    xp = array_module(dy)
+    R = out.shape[1]
+    dx = xp.concatenate([dy[:, :cache], dy[:, cache + R :]], axis=1)  # (1)  (B, N + R, D) -> (B, N, D)
+    return dx, dy[:, cache : cache + R].sum(0, keepdims=True, out=out)  # (2)  (B, R, D) -> (1, R, D)

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from ..backend import Array, array_module
-from .normal_cdf import TANH_CUBIC, TANH_LINEAR, normal_cdf
+from .normal_cdf import QUICK_LINEAR, TANH_CUBIC, TANH_LINEAR, normal_cdf
 
 
 class GeluCache(NamedTuple):
@@ -19,7 +19,8 @@ def gelu_forward(x: Array, form: str = "erf") -> tuple[Array, GeluCache]:
     """Multiply every entry by its normal probability.
 
     Shapes   x (..., D)  ->  y (..., D)
-    Formula  y = x·Φ(x), with Φ(x) = (1 + erf(x/√2))/2 exactly ("erf") or by the paper's formula ("tanh")
+    Formula  y = x·Φ(x), with Φ(x) = (1 + erf(x/√2))/2 exactly ("erf"), by the paper's tanh formula ("tanh"), or with
+             the logistic function in its place, y = x·σ(1.702·x) ("quick", QuickGELU, as in OpenAI's CLIP)
     Cache    x and Φ(x), the first of the slope's two terms.
 
     >>> y, cache = gelu_forward(np.array([-2.0, 0.0, 2.0]))
@@ -40,7 +41,9 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
       (2) "erf": the slope of the distribution function is the density, Φ'(x) = exp(-x²/2)/√(2π).
       (3) "tanh": Φ = (1 + tanh s)/2 with s = √(2/π)·(x + a x³), a = 0.044715. The slope of tanh is 1 - tanh²,
           which is 4Φ(1 - Φ), so Φ'(x) = 2Φ(1 - Φ)·s'(x) with s'(x) = √(2/π)·(1 + 3a x²).
-    Facts    the slope is 1/2 at 0, and slope(x) + slope(-x) = 1. It is negative below x = -0.7518, where GELU turns.
+      (4) "quick": the same with s = 0.851·x, since σ(2s) = (1 + tanh s)/2: s'(x) = 0.851.
+    Facts    the slope is 1/2 at 0, and slope(x) + slope(-x) = 1. It is negative below x = -0.7518, where GELU turns
+             (for "erf"; for the others close by).
     """
     xp = array_module(dy)
     x, cdf, form = cache
@@ -50,8 +53,9 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
         xp.exp(slope, out=slope)
         slope *= 1 / math.sqrt(2 * math.pi)
     else:
-        slope *= 3 * TANH_CUBIC  # (3)
-        slope += TANH_LINEAR
+        linear, cubic = (TANH_LINEAR, TANH_CUBIC) if form == "tanh" else (QUICK_LINEAR, 0.0)
+        slope *= 3 * cubic  # (3) (4)
+        slope += linear
         slope *= 2 * cdf
         slope *= 1 - cdf
     slope *= x  # (1)

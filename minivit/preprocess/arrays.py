@@ -37,6 +37,8 @@ def check_images(images: Any, config: ViTConfig) -> np.ndarray:
 def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels as host arrays; errors as in `check_images`, and DataError for labels that do not match:
     expected (B,) integers in 0..K-1, or (B, K) probabilities."""
+    if config.classes is None:
+        raise DataError("the model has no head, so labels teach it nothing: give its config classes")
     images, labels = check_images(images, config), np.asarray(labels)
     if labels.shape not in ((len(images),), (len(images), config.classes)):
         raise DataError(
