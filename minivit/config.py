@@ -34,7 +34,9 @@ class ViTConfig:
     heads: int = option(4, "attention heads H; must divide dim")
     mlp_dim: int = option(128, "hidden width F of a block's MLP")
     pool: str = option(
-        "cls", "what the head reads: the class token, the mean of all tokens, that of the patches, or two of them", POOLS
+        "cls",
+        "what the head reads: the class token, the mean of all tokens, that of the patches, or two of them",
+        POOLS,
     )
     class_token: bool | None = option(None, "a class token in front of the patches; auto: where pool reads it")
     registers: int = option(0, "learned tokens behind the class token, without positions, which nobody reads")
