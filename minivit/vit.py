@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, device_of, errstate, to_device, to_host
+from .backend import Array, device_of, errstate, to_device
 from .checkpoint import load_model, save_model
 from .config import ViTConfig
 from .errors import ConfigError, DataTypeError
@@ -108,7 +108,7 @@ class ViT:
         with WorkerPool(threads) as pool:
             logits = predict_logits(self.params, images, self.config, pool)
         with errstate(under="ignore"):  # a probability too small for float32 is zero
-            return to_host(softmax_forward(logits)[0])
+            return softmax_forward(logits)[0]
 
     def with_flat(self, flat: Array) -> "ViT":
         """The same model with the parameters `flat`, a vector like `params.flat`, used and not copied."""
