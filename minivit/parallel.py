@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import Array, array_module, device_of, to_device
+from .backend import Array, array_module, device_of, to_device, to_host
 from .blas import BLAS
 from .config import ViTConfig
-from .errors import ConfigError
+from .errors import TrainingError
 from .masks import draw_masks
 from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
@@ -165,11 +165,11 @@ def loss_and_grads(
     return BatchResult(xp.asarray(loss), xp.asarray(correct), grads)
 
 
-def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: WorkerPool) -> Array:
-    """Logits (B, K) of checked host images (B, C, Sh, Sw), uint8 or normalised floats, on the parameters' device.
+def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: WorkerPool) -> np.ndarray:
+    """Logits (B, K), on the host, of checked host images (B, C, Sh, Sw), uint8 or normalised floats.
 
     Dropouts are off. Works in shards, so any number of images fits into bounded memory.
-    Raises ConfigError for parameters that give no finite logits.
+    Raises TrainingError for parameters that give no finite logits.
     """
     device = device_of(params.flat)
 
@@ -179,9 +179,13 @@ def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: 
 
     parts = shards(len(images), config)
     xp = array_module(params.flat)
-    logits = xp.concatenate(list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config))))
-    if not xp.isfinite(logits).all():
-        raise ConfigError("the model's logits are not finite: its parameters hold NaN or infinity, or overflow")
+    results = list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config)))
+    logits = to_host(xp.concatenate(results))
+    if not np.isfinite(logits).all():
+        raise TrainingError(
+            "a logit is not finite: the model's parameters hold NaN or infinity, or overflow; if training did it, "
+            "start again with a lower --learning-rate"
+        )
     return logits
 
 

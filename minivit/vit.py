@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, device_of, errstate, to_device, to_host
+from .backend import Array, device_of, errstate, to_device
 from .checkpoint import load_model, save_model
 from .config import ViTConfig
 from .errors import ConfigError, DataTypeError
@@ -116,7 +116,7 @@ class ViT:
         with WorkerPool(threads) as pool:
             logits = predict_logits(self.params, images, self.config, pool)
         with errstate(under="ignore"):  # a probability too small for float32 is zero
-            return to_host(softmax_forward(logits)[0])
+            return softmax_forward(logits)[0]
 
     def forward_features(self, images: Array, rng: np.random.Generator | None = None) -> Array:
         """The tokens (B, T, D) after the last LayerNorm, all of them: class token, registers, patches. With norm="pool"

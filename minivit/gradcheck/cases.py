@@ -94,6 +94,7 @@ def layernorm_inputs(draw: Draw, s: Sizes) -> dict[str, Any]:
 def attention_inputs(
     draw: Draw, s: Sizes, bias: bool = True, mask: bool = False, queries: int | None = None
 ) -> dict[str, Any]:
+    queries = queries and min(queries, s.T)
     return {
         "x": draw(s.B, s.T, s.D),
         "Wqkv": weight(draw, s.D, 3 * s.D),
@@ -101,7 +102,7 @@ def attention_inputs(
         "Wproj": weight(draw, s.D, s.D),
         "bproj": draw(s.D),
         "heads": s.H,
-        "mask": masked(draw, s.B, s.H, min(queries or s.T, s.T), s.T) if mask else None,
+        "mask": masked(draw, s.B, s.H, queries or s.T, s.T) if mask else None,
         "queries": queries,
     }
 
@@ -124,7 +125,8 @@ def patch_embed_inputs(draw: Draw, s: Sizes) -> dict[str, Any]:
 def block_inputs(
     draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, **settings: Any
 ) -> dict[str, Any]:
-    settings = {"gelu": "erf", "queries": None} | settings
+    queries = settings.get("queries")
+    settings = {"gelu": "erf"} | settings | {"queries": queries and min(queries, s.T)}
     shapes = {"attn": (s.B, s.H, s.T, s.T), "features": (s.B, s.T, s.D), "images": (s.B, 1, 1)}
     drawn = [masked(draw, *shapes[mask]) for mask in masks]
     return {

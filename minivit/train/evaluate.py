@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import to_host
 from ..data import Split
 from ..ops.loss import cross_entropy_forward
 from ..ops.softmax import softmax_forward
@@ -48,7 +47,7 @@ def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0
 
 def _softmax(model: ViT, images: np.ndarray, pool: WorkerPool) -> np.ndarray:
     """Probabilities (n, K), float64 on the host, of uint8 images or normalised floats."""
-    logits = to_host(predict_logits(model.params, images, model.config, pool))
+    logits = predict_logits(model.params, images, model.config, pool)
     with np.errstate(under="ignore"):
         return softmax_forward(logits.astype("float64"))[0]
 
