@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from .atomic import check_format, write_atomically
 from .config import ViTConfig
 from .errors import CheckpointError
-from .model import parameter_shapes
+from .shapes import parameter_shapes
 from .params import Params
 from .preprocess import Preprocessing
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .config import ViTConfig
-from .model import parameter_shapes
+from .shapes import parameter_shapes
 from .params import Params
 from .rng import INITIAL_WEIGHTS, generator
 

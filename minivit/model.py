@@ -1,4 +1,4 @@
-"""The Vision Transformer: the list of its parameters, and its forward and backward pass.
+"""The Vision Transformer: its forward and its backward pass.
 
 Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words" (arXiv:2010.11929), equations 1 to 4.
 """
@@ -13,7 +13,13 @@ from .config import ViTConfig
 from .errors import DataError, DataTypeError
 from .masks import Masks
 from .ops.block import BlockCache, BlockMasks, block_backward, block_forward
-from .ops.class_token import class_token_backward, class_token_forward, registers_backward, registers_forward
+from .ops.class_token import (
+    RegistersCache,
+    class_token_backward,
+    class_token_forward,
+    registers_backward,
+    registers_forward,
+)
 from .ops.dropout import dropout_backward, dropout_forward
 from .ops.layernorm import LayerNormCache, layernorm_backward, layernorm_forward
 from .ops.linear import LinearCache, linear_backward, linear_forward
@@ -29,59 +35,9 @@ SCALES = ("ls1.gamma", "ls2.gamma")
 MLP = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
 
 
-def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
-    """Every parameter's name and shape, in the order of the architecture: the only such list. The names are timm's;
-    weights are (in, out)."""
-    C, P, D, F, K = config.channels, config.patch_size, config.dim, config.mlp_dim, config.classes
-    features = config.features
-    shapes: dict[str, tuple[int, ...]] = {}
-    shapes["patch_embed.proj.weight"] = (C * P * P, D)
-    shapes["patch_embed.proj.bias"] = (D,)
-    if config.class_token:
-        shapes["cls_token"] = (1, 1, D)
-    if config.registers:
-        shapes["reg_token"] = (1, config.registers, D)
-    if config.positions == "learned":
-        shapes["pos_embed"] = (1, config.tokens - config.registers, D)
-    if config.pre_norm:
-        shapes["norm_pre.weight"] = (D,)
-        shapes["norm_pre.bias"] = (D,)
-    for i in range(config.depth):
-        shapes[f"blocks.{i}.norm1.weight"] = (D,)
-        shapes[f"blocks.{i}.norm1.bias"] = (D,)
-        shapes[f"blocks.{i}.attn.qkv.weight"] = (D, 3 * D)
-        if config.qkv_bias:
-            shapes[f"blocks.{i}.attn.qkv.bias"] = (3 * D,)
-        shapes[f"blocks.{i}.attn.proj.weight"] = (D, D)
-        shapes[f"blocks.{i}.attn.proj.bias"] = (D,)
-        if config.layer_scale is not None:
-            shapes[f"blocks.{i}.ls1.gamma"] = (D,)
-        shapes[f"blocks.{i}.norm2.weight"] = (D,)
-        shapes[f"blocks.{i}.norm2.bias"] = (D,)
-        shapes[f"blocks.{i}.mlp.fc1.weight"] = (D, F)
-        shapes[f"blocks.{i}.mlp.fc1.bias"] = (F,)
-        shapes[f"blocks.{i}.mlp.fc2.weight"] = (F, D)
-        shapes[f"blocks.{i}.mlp.fc2.bias"] = (D,)
-        if config.layer_scale is not None:
-            shapes[f"blocks.{i}.ls2.gamma"] = (D,)
-    norm, width = ("norm.", D) if config.norm == "tokens" else ("fc_norm.", features)
-    shapes[norm + "weight"] = (width,)
-    shapes[norm + "bias"] = (width,)
-    if K is None:
-        return shapes
-    if config.head_hidden is None:
-        shapes["head.weight"] = (features, K)
-        shapes["head.bias"] = (K,)
-    else:
-        shapes["head.fc1.weight"] = (features, config.head_hidden)
-        shapes["head.fc1.bias"] = (config.head_hidden,)
-        shapes["head.fc2.weight"] = (config.head_hidden, K)
-        shapes["head.fc2.bias"] = (K,)
-    return shapes
-
-
 class EmbedCache(NamedTuple):
     patches: PatchEmbedCache
+    registers: RegistersCache | None
     norm: LayerNormCache | None
 
 
@@ -117,16 +73,20 @@ def vit_forward(
     queries = 1 if config.pool == "cls" and not all_tokens else None
     x, embed, blocks = encoder_forward(params, images, config, masks, keep_cache, queries)  # -> (B, T, D)
     if config.norm == "tokens":
-        x, norm = layernorm_forward(x, *_take(params, "norm.", WEIGHT_BIAS), config.norm_eps)
+        gamma, beta = _take(params, "norm.", WEIGHT_BIAS)
+        x, norm = layernorm_forward(x, gamma, beta, config.norm_eps)
         x, pool = pool_forward(x, config.pool, config.prefix)  # (B, T, D) -> (B, D)
     else:
         x, pool = pool_forward(x, config.pool, config.prefix)  # (B, T, D) -> (B, D)
-        x, norm = layernorm_forward(x, *_take(params, "fc_norm.", WEIGHT_BIAS), config.norm_eps)
+        gamma, beta = _take(params, "fc_norm.", WEIGHT_BIAS)
+        x, norm = layernorm_forward(x, gamma, beta, config.norm_eps)
     head: LinearCache | MlpCache | None = None
     if config.head_hidden is not None:
-        x, head = mlp_forward(x, *_take(params, "head.", MLP), config.gelu)  # (B, D) -> (B, K)
+        W1, b1, W2, b2 = _take(params, "head.", MLP)
+        x, head = mlp_forward(x, W1, b1, W2, b2, config.gelu)  # (B, D) -> (B, K)
     elif config.classes is not None:
-        x, head = linear_forward(x, *_take(params, "head.", WEIGHT_BIAS))  # (B, D) -> (B, K)
+        W, b = _take(params, "head.", WEIGHT_BIAS)
+        x, head = linear_forward(x, W, b)  # (B, D) -> (B, K)
     cache: Any = ViTCache(config, params, embed, masks, blocks, norm, pool, head) if keep_cache else None
     return x, cache
 
@@ -211,14 +171,15 @@ def embed_forward(
         x, _ = add_positions_forward(x, params["pos_embed"])
     elif config.positions != "none":
         x, _ = add_positions_forward(x, _fixed_positions(array_module(x), config, x.dtype))
+    registers = norm = None
     if config.registers:
-        x, _ = registers_forward(x, params["reg_token"], int(bool(config.class_token)))  # (B, N + 1, D) -> (B, T, D)
+        x, registers = registers_forward(x, params["reg_token"], int(bool(config.class_token)))  # -> (B, T, D)
     if masks is not None:
         x, _ = dropout_forward(x, masks.embed)
-    norm = None
     if config.pre_norm:
-        x, norm = layernorm_forward(x, *_take(params, "norm_pre.", WEIGHT_BIAS), config.norm_eps)
-    return x, EmbedCache(patches, norm)
+        gamma, beta = _take(params, "norm_pre.", WEIGHT_BIAS)
+        x, norm = layernorm_forward(x, gamma, beta, config.norm_eps)
+    return x, EmbedCache(patches, registers, norm)
 
 
 def embed_backward(dx: Array, cache: ViTCache, grads: Params, pixels: bool = True) -> Array:
@@ -234,9 +195,9 @@ def embed_backward(dx: Array, cache: ViTCache, grads: Params, pixels: bool = Tru
         _keep(dnorm, out)
     if cache.masks is not None:
         dx = dropout_backward(dx, cache.masks.embed)
-    if config.registers:
-        dx, *dtokens = registers_backward(dx, int(bool(config.class_token)), out=grads["reg_token"])
-        _keep(dtokens, (grads["reg_token"],))  # (B, T, D) -> (B, N + 1, D)
+    if cache.embed.registers is not None:
+        dx, *dregisters = registers_backward(dx, cache.embed.registers, out=grads["reg_token"])  # -> (B, N + 1, D)
+        _keep(dregisters, (grads["reg_token"],))
     if config.positions == "learned":
         dx, *dpos = add_positions_backward(dx, out=grads["pos_embed"])
         _keep(dpos, (grads["pos_embed"],))

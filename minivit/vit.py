@@ -12,12 +12,13 @@ from .config import ViTConfig
 from .errors import ConfigError, DataTypeError
 from .initial import initial_params
 from .masks import Masks, draw_masks
-from .model import ViTCache, encoder_forward, parameter_shapes, vit_backward, vit_forward
+from .model import ViTCache, encoder_forward, vit_backward, vit_forward
 from .ops.layernorm import layernorm_forward
 from .ops.softmax import softmax_forward
 from .parallel import WorkerPool, predict_logits
 from .params import Params
 from .preprocess import Preprocessing, check_images
+from .shapes import parameter_shapes
 
 DTYPES = ("float32", "float64")
 
@@ -133,7 +134,7 @@ class ViT:
         bounded memory. Arguments and errors as in `predict`."""
         headless = dataclasses.replace(self.config, classes=None, class_names=None, head_hidden=None)
         with WorkerPool(threads) as pool:
-            return to_host(predict_logits(self.params, check_images(images, self.config), headless, pool))
+            return predict_logits(self.params, check_images(images, self.config), headless, pool)
 
     def with_flat(self, flat: Array) -> "ViT":
         """The same model with the parameters `flat`, a vector like `params.flat`, used and not copied."""

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from minivit import ViTConfig
-from minivit.model import parameter_shapes
+from minivit.shapes import parameter_shapes
 from minivit.train.config import TrainConfig
 
 

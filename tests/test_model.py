@@ -9,7 +9,8 @@ from minivit import model
 from minivit.config import ViTConfig
 from minivit.initial import initial_params
 from minivit.masks import draw_masks
-from minivit.model import parameter_shapes, vit_backward, vit_forward
+from minivit.model import vit_backward, vit_forward
+from minivit.shapes import parameter_shapes
 from minivit.ops.positions import sincos1d, sincos2d
 
 SMALL = {"image_size": (4, 6), "patch_size": 2, "channels": 2, "classes": 5, "dim": 8, "depth": 2, "heads": 2}

@@ -69,7 +69,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         )
     name = arguments.data or run.settings.get("data", DEFAULT_DATA)
     dataset = load(name)
-    names = [run.model.config.class_name(k) for k in range(run.model.config.classes)]
+    names = [run.model.config.class_name(k) for k in range(run.model.config.classes or 0)]
     validation = run.settings.get("train", {}).get("validation")
     training, valid = split_validation(dataset.train, validation)
     split = {"test": dataset.test, "valid": valid, "train": training}[arguments.split]

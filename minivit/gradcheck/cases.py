@@ -123,7 +123,7 @@ def patch_embed_inputs(draw: Draw, s: Sizes) -> dict[str, Any]:
 
 
 def block_inputs(
-    draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, **settings: Any
+    draw: Draw, s: Sizes, masks: tuple[str, ...] = (), bias: bool = True, scales: bool = False, **settings: Any
 ) -> dict[str, Any]:
     queries = settings.get("queries")
     settings = {"gelu": "erf"} | settings | {"queries": queries and min(queries, s.T)}
@@ -143,13 +143,20 @@ def block_inputs(
         "heads": s.H,
         "masks": ops.BlockMasks(*drawn),
         **settings,
+        **({"gamma3": 1 + 0.5 * draw(s.D), "gamma4": 1 + 0.5 * draw(s.D)} if scales else {}),
     }
 
 
-def _block_forward(x, gamma1, beta1, Wqkv, bqkv, Wproj, bproj, gamma2, beta2, W1, b1, W2, b2, heads, **settings):
-    """`ops.block_forward`, its tensors one by one."""
+def _block_forward(x, gamma1, beta1, Wqkv, bqkv, Wproj, bproj, gamma2, beta2, W1, b1, W2, b2, heads, gamma3=None,
+                   gamma4=None, **settings):  # fmt: skip
+    """`ops.block_forward`, its tensors one by one; gamma3 and gamma4 are LayerScale's."""
+    settings |= {"scales": (gamma3, gamma4)}
     attn = Wqkv, bqkv, Wproj, bproj
     return ops.block_forward(x, (gamma1, beta1), attn, (gamma2, beta2), (W1, b1, W2, b2), heads, **settings)
+
+
+def pool_inputs(draw: Draw, s: Sizes, pool: str) -> dict[str, Any]:
+    return {"x": draw(s.B, s.T, s.D), "pool": pool, "prefix": min(2, s.T - 1)}
 
 
 def cross_entropy_inputs(draw: Draw, s: Sizes, labels: str = "classes", label_smoothing: float = 0.0) -> dict[str, Any]:
@@ -172,9 +179,14 @@ CASES: dict[str, Case] = {
     "layernorm": Case(ops.layernorm_forward, ops.layernorm_backward, layernorm_inputs),
     "gelu, erf": Case(ops.gelu_forward, ops.gelu_backward, _x("B", "T", "D", size=2, form="erf")),
     "gelu, tanh": Case(ops.gelu_forward, ops.gelu_backward, _x("B", "T", "D", size=2, form="tanh")),
+    "gelu, quick": Case(ops.gelu_forward, ops.gelu_backward, _x("B", "T", "D", size=2, form="quick")),
     "softmax": Case(ops.softmax_forward, ops.softmax_backward, _x("B", "H", "T", "K")),
     "softmax, fast": Case(softmax_fast_forward, ops.softmax_backward, _x("B", "H", "T", "K")),
     "softmax, maximum": Case(softmax_maximum_forward, ops.softmax_backward, _x("B", "H", "T", "K")),
+    "layer_scale": Case(
+        ops.layer_scale_forward, ops.layer_scale_backward,
+        lambda draw, s: {"x": draw(s.B, s.T, s.D), "gamma": draw(s.D)},
+    ),
     "dropout": Case(
         ops.dropout_forward, ops.dropout_backward,
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "mask": masked(draw, s.B, s.T, s.D)}, ("mask",),
@@ -204,12 +216,18 @@ CASES: dict[str, Case] = {
         ops.class_token_forward, ops.class_token_backward,
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "token": draw(1, 1, s.D)},
     ),
+    "registers": Case(
+        ops.registers_forward, ops.registers_backward,
+        lambda draw, s: {"x": draw(s.B, s.T, s.D), "registers": draw(1, s.F, s.D), "place": 1},
+    ),
     "add_positions": Case(
         ops.add_positions_forward, ops.add_positions_backward,
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "positions": draw(1, s.T, s.D)},
     ),
     "pool, cls": Case(ops.pool_forward, ops.pool_backward, _x("B", "T", "D", pool="cls")),
     "pool, mean": Case(ops.pool_forward, ops.pool_backward, _x("B", "T", "D", pool="mean")),
+    "pool, patches": Case(ops.pool_forward, ops.pool_backward, partial(pool_inputs, pool="patches")),
+    "pool, cls+patches": Case(ops.pool_forward, ops.pool_backward, partial(pool_inputs, pool="cls+patches")),
     "block": Case(_block_forward, ops.block_backward, block_inputs, key_bias=True),
     "block, no bias": Case(_block_forward, ops.block_backward, partial(block_inputs, bias=False)),
     "block, tanh": Case(_block_forward, ops.block_backward, partial(block_inputs, gelu="tanh"), key_bias=True),
@@ -218,6 +236,10 @@ CASES: dict[str, Case] = {
     ),
     "block, stochastic depth": Case(
         _block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "images", "images")), key_bias=True
+    ),
+    "block, LayerScale": Case(
+        _block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "features", "images"), scales=True),
+        key_bias=True,
     ),
     "block, two queries": Case(
         _block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "features", "features"), queries=2),

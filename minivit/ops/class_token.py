@@ -3,7 +3,14 @@ the classifier reads. Devlin et al. 2019 (arXiv:1810.04805), section 3. Register
 which nobody reads: a place for what the model would otherwise store in patches of empty background.
 Darcet et al. 2024 (arXiv:2309.16588), section 2.2."""
 
+from typing import NamedTuple
+
 from ..backend import Array, array_module
+
+
+class RegistersCache(NamedTuple):
+    place: int
+    registers: int  # R
 
 
 def class_token_forward(x: Array, token: Array) -> tuple[Array, None]:
@@ -38,12 +45,12 @@ def class_token_backward(dy: Array, cache: None = None, out: Array | None = None
     return dy[:, 1:], dy[:, :1].sum(0, keepdims=True, out=out)  # (1) (2)  (B, 1, D) -> (1, 1, D)
 
 
-def registers_forward(x: Array, registers: Array, place: int) -> tuple[Array, int]:
+def registers_forward(x: Array, registers: Array, place: int = 1) -> tuple[Array, RegistersCache]:
     """Insert the registers in front of token number `place`: 1 behind a class token, 0 without one.
 
     Shapes   x (B, N, D), registers (1, R, D)  ->  y (B, N + R, D)
     Formula  y[:, :place] = x[:, :place];  y[:, place : place + R] = registers;  y[:, place + R :] = x[:, place:]
-    Cache    the place.
+    Cache    the place, and R.
     """
     xp = array_module(x)
     (B, N, D), R = x.shape, registers.shape[1]
@@ -51,11 +58,12 @@ def registers_forward(x: Array, registers: Array, place: int) -> tuple[Array, in
     y[:, :place] = x[:, :place]
     y[:, place : place + R] = registers
     y[:, place + R :] = x[:, place:]
-    return y, place
+    return y, RegistersCache(place, R)
 
 
-def registers_backward(dy: Array, cache: int, out: Array) -> tuple[Array, Array]:
-    """Given dy (B, N + R, D) and the place, return dx (B, N, D) and dregisters (1, R, D), written into `out`.
+def registers_backward(dy: Array, cache: RegistersCache, out: Array | None = None) -> tuple[Array, Array]:
+    """Given dy (B, N + R, D) and the cache, return dx (B, N, D) and dregisters (1, R, D), written into `out` if it is
+    given.
 
     Derivation.
       (1) The other tokens were moved, so their gradients move back.
@@ -63,6 +71,6 @@ def registers_backward(dy: Array, cache: int, out: Array) -> tuple[Array, Array]
     Facts    dregisters does not depend on dy of the other tokens.
     """
     xp = array_module(dy)
-    R = out.shape[1]
-    dx = xp.concatenate([dy[:, :cache], dy[:, cache + R :]], axis=1)  # (1)  (B, N + R, D) -> (B, N, D)
-    return dx, dy[:, cache : cache + R].sum(0, keepdims=True, out=out)  # (2)  (B, R, D) -> (1, R, D)
+    place, R = cache
+    dx = xp.concatenate([dy[:, :place], dy[:, place + R :]], axis=1)  # (1)  (B, N + R, D) -> (B, N, D)
+    return dx, dy[:, place : place + R].sum(0, keepdims=True, out=out)  # (2)  (B, R, D) -> (1, R, D)

@@ -1,7 +1,7 @@
-"""Pooling: one vector for the whole image, which the head classifies: the class token's, which has attended to every
-patch; the mean of all tokens; the mean of the patches alone, class token and registers left out; or the class token's and
-the patches' mean side by side. Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 4 and appendix D.3; for the last,
-Oquab et al. 2023 (arXiv:2304.07193), appendix B.3."""
+"""Pooling: one vector for the whole image, which the head classifies. The class token's, which has attended to every
+patch; the mean of all tokens; the mean of the patches alone, without class token and registers; or the class token's
+and the patches' mean side by side. Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 4 and appendix D.3; for the
+last, Oquab et al. 2023 (arXiv:2304.07193), appendix B.3."""
 
 from typing import NamedTuple
 
@@ -47,8 +47,8 @@ def pool_forward(x: Array, pool: str = "cls", prefix: int = 1) -> tuple[Array, P
 
 
 def pool_backward(dy: Array, cache: PoolCache) -> Array:
-    """Given dy (B, D), or (B, 2D) for "cls+patches", and the cache, return dx (B, T, D); for "mean" a view of one row per
-    image, not to be written to.
+    """Given dy (B, D), or (B, 2D) for "cls+patches", and the cache, return dx (B, T, D); for "mean" a view of one row
+    per image, not to be written to.
 
     Derivation.
       (1) "cls": only token 0 was read, so it receives dy and the others zero.

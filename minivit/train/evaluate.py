@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import Split
+from ..errors import ConfigError
 from ..ops.loss import cross_entropy_forward
 from ..ops.softmax import softmax_forward
 from ..parallel import WorkerPool, predict_logits
@@ -55,6 +56,8 @@ def _softmax(model: ViT, images: np.ndarray, pool: WorkerPool) -> np.ndarray:
 def evaluate(model: ViT, split: Split, pool: WorkerPool, tta: int = 0) -> Evaluation:
     """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`."""
     K = model.config.classes
+    if K is None:
+        raise ConfigError("the model has no head, so it classifies nothing: use embed")
     smallest = np.finfo("float64").tiny
     scores = np.log(np.maximum(probabilities(model, split.images, pool, tta), smallest))  # logits + constant
     with np.errstate(under="ignore"):

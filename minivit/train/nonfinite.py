@@ -55,7 +55,7 @@ def _place(frame: FrameType | None) -> str:
     block = ""
     while frame is not None:
         name = frame.f_code.co_name
-        if name in ("vit_forward", "vit_backward"):
+        if name in ("vit_forward", "encoder_forward", "vit_backward"):
             block = f" of block {frame.f_locals['i']}" if "block_" in "".join(names) else ""
             break
         names.append(name)
