@@ -1,7 +1,8 @@
-"""The encoder block adds what attention and MLP find to a stream that runs straight through: x + f(x).
+"""The encoder block adds the attention output and the MLP output to its residual stream: x + f(x).
 
-A sum hands its gradient to both terms unchanged, so what arrives at the top of a deep stack also arrives at its bottom,
-token by token. Without the skip connections all tokens become one, and so does their gradient (minivit/ops/block.py).
+A sum passes its gradient to both terms unchanged, so the gradient at the top of a deep stack also reaches its bottom,
+token by token. Without skip connections all tokens, and all their gradients, collapse to nearly the same vector
+(minivit/ops/block.py).
 """
 
 import numpy as np
@@ -43,7 +44,7 @@ def stack(skip: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 def own_part(x: np.ndarray) -> float:
-    """How much of the tokens is their own and not their common mean, from 0 to 1."""
+    """How much tokens differ from their common mean, relative to their length, from 0 to 1."""
     return float(np.linalg.norm(x - x.mean(1, keepdims=True)) / np.linalg.norm(x))
 
 
@@ -58,13 +59,14 @@ for skip, name, style in ((1, "with skip", dict(color=BLUE)), (0, "without", dic
     forward.plot([own_part(x) for x in streams], label=name, **style)
     backward.plot([cosine(dx, dtop) for dx in gradients], label=name, **style)
     print(
-        f"{name}: own part of tokens {own_part(streams[3]):.3f} after 3 blocks, {own_part(streams[-1]):.3f} at the end"
+        f"{name}: token-specific part {own_part(streams[3]):.3f} after 3 blocks, {own_part(streams[-1]):.3f} at the end"
     )
     for depth in (DEPTH - 1, DEPTH // 2, 3):
         dx = gradients[depth]
-        print(f"  gradient at block {depth}: cosine with the top {cosine(dx, dtop):+.2f}, own part {own_part(dx):.3f}")
-forward.set(title="forward: are tokens still different?", ylabel="part of a token that is its own")
-backward.set(title="backward: does the gradient arrive?", ylabel="cosine with the gradient at the top")
+        alike, own = cosine(dx, dtop), own_part(dx)
+        print(f"  gradient at block {depth}: cosine with the top {alike:+.2f}, token-specific part {own:.3f}")
+forward.set(title="forward: are tokens still different?", ylabel="token-specific part")
+backward.set(title="backward: is the gradient preserved?", ylabel="cosine with the gradient at the top")
 for axes in (forward, backward):
     axes.set(ylim=(-0.1, 1.05))
     axes.legend()

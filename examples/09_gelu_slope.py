@@ -1,7 +1,7 @@
-"""GELU multiplies every feature by the probability that a standard normal number lies below it: y = x·Φ(x).
+"""GELU multiplies every feature by the probability that a standard normal variable is below it: y = x·Φ(x).
 
-Unlike ReLU it has no corner, and where it is cut off there is still a slope to learn by, here over the features that
-the digits really have (minivit/ops/gelu.py).
+Unlike ReLU it is smooth, and for negative features it still has a slope to learn from. The figure shows it over the
+features of real digits (minivit/ops/gelu.py).
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ measured = (gelu_forward(x + h)[0] - gelu_forward(x - h)[0]) / (2 * h)
 print(
     f"slope at 0 {slope[400]:.3f}; smallest y {y.min():.4f} at x = {x[y.argmin()]:.2f}; largest slope {slope.max():.3f}"
 )
-print(f"largest difference of slope and finite difference: {abs(slope - measured).max():.1e}")
+print(f"largest difference between slope and finite difference: {abs(slope - measured).max():.1e}")
 print(f"slope(x) + slope(-x) = 1 up to {abs(slope + slope[::-1] - 1).max():.1e}")
 assert abs(slope - measured).max() < 1e-9 and np.allclose(slope + slope[::-1], 1)
 

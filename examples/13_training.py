@@ -1,6 +1,6 @@
-"""Training is that step, over and over, on digits that are never twice the same: shuffled, and each a little moved.
+"""Training repeats that step on shuffled digits, each a little augmented, so that none is seen twice.
 
-A small model, some seconds. The loss of a batch jumps about; what counts is the error on digits that were held out
+A small model takes some seconds. The loss of a batch is noisy; what counts is the error on held-out digits
 (minivit/train/loop.py; `minivit train` goes on for longer and ends below 2 %).
 """
 
@@ -9,13 +9,13 @@ from common import BLUE, GREY, ORANGE, error, new_figure, save, test_digits, tra
 
 model, losses, errors = train_briefly()
 print(f"{model.params.flat.size} parameters, {len(losses)} steps of 40 digits")
-print(f"the first loss is {losses[0]:.3f}; guessing blindly among 10 classes would cost log 10 = {np.log(10):.3f}")
+print(f"the first loss is {losses[0]:.3f}; random guessing among 10 classes would give log 10 = {np.log(10):.3f}")
 for step, train, valid in errors:
     print(
-        f"step {step:>4}: error {100 * train:4.1f} % on digits it learned from, {100 * valid:4.1f} % on held-out digits"
+        f"step {step:>4}: error {100 * train:4.1f} % on training digits, {100 * valid:4.1f} % on held-out digits"
     )
 test = error(model, test_digits())
-print(f"on the 1,000 test digits, looked at once: {100 * test:.1f} %")
+print(f"on the 1,000 test digits, used once: {100 * test:.1f} %")
 assert losses[-1] < 0.7 * losses[0] and test < 0.2
 
 figure = new_figure(3.5)
@@ -27,7 +27,7 @@ left.axhline(np.log(10), color=ORANGE, linestyle="--", label="guessing: log 10")
 left.set(xlabel="step", ylabel="cross-entropy, smoothed labels", ylim=(0, None))
 left.legend(loc="lower left")
 steps, train, valid = np.array(errors).T
-right.semilogy(steps, 100 * train, "o-", color=BLUE, label="digits it learned from")
+right.semilogy(steps, 100 * train, "o-", color=BLUE, label="training digits")
 right.semilogy(steps, 100 * valid, "s--", color=ORANGE, label="held-out digits")
 right.set(xlabel="step", ylabel="error (%)", yticks=[5, 10, 20, 50], yticklabels=[5, 10, 20, 50])
 right.minorticks_off()
