@@ -1,7 +1,7 @@
-"""The class token belongs to no patch. It starts as one vector for every image and ends as what the classifier reads.
+"""The class token belongs to no patch. It starts as the same vector in every image and ends as the classifier's input.
 
-In between, attention collects information from the patches in it. Its gradient sums over all images, since every image
-used it (minivit/ops/class_token.py).
+In between, attention gathers information from the patches into it. Its gradient is the sum over all images, because
+every image uses the same vector (minivit/ops/class_token.py).
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ alike = [d @ d.T for d in directions]  # (B, B): cosines
 within = [cosines[same_class].mean() for cosines in alike]
 between = [cosines[other_class].mean() for cosines in alike]
 for depth, (a, b) in enumerate(zip(within, between)):
-    print(f"after {depth} blocks: similarity {a:.2f} in a class, {b:.2f} between classes")
+    print(f"after {depth} blocks: similarity {a:.2f} within a class, {b:.2f} between classes")
 assert np.allclose(alike[0], 1, atol=1e-3)  # before the first block it is the same for every image
 
 
@@ -54,5 +54,5 @@ plane = np.linalg.svd(centred, full_matrices=False)[2][:2]  # the two directions
 for (across, up), label in zip(centred @ plane.T, labels):
     right.text(across, up, label, ha="center", va="center", fontsize=9, color=f"C{label}")
 right.set(xlim=(-8, 8), ylim=(-8, 8), xticks=[], yticks=[], xlabel="first principal direction", ylabel="second")
-right.set_title(f"after {len(cache.blocks)} blocks: what the head reads")
+right.set_title(f"after {len(cache.blocks)} blocks: input of the classifier")
 save(figure, __file__)

@@ -1,6 +1,6 @@
-"""One attention head by hand: query times keys, softmax makes weights, and the values are averaged by them.
+"""One attention head by hand: queries are compared with keys, softmax makes weights, and these average the values.
 
-Everything here is NumPy on the trained model's own parameters, and gives the values that the model itself computes
+Everything here is NumPy on the trained model's own parameters, and it gives the same values as the model itself
 (minivit/ops/attention.py).
 """
 
@@ -17,15 +17,15 @@ token = first + int(image[0, 0].reshape(rows, P, columns, P).sum((1, 3)).argmax(
 everywhere = np.stack([block.attn.dot.softmax.y[0, :, token] for block in cache.blocks])  # (L, H, T)
 focus = (everywhere * np.log(everywhere)).sum(-1)  # near 0 if all weight is on few tokens
 block, head = map(int, np.unravel_index(focus.argmax(), focus.shape))
-print(f"block {block}, head {head}, token {token}: the head with the most concentrated attention for the inkiest patch")
+print(f"block {block}, head {head}, token {token}: this head's attention for the patch with the most ink is sharpest")
 
 norm = cache.blocks[block].norm1
-x = norm.xhat[0] * norm.gamma + params[f"blocks.{block}.norm1.bias"]  # (T, D): what the head reads
+x = norm.xhat[0] * norm.gamma + params[f"blocks.{block}.norm1.bias"]  # (T, D): the head's input
 qkv = x @ params[f"blocks.{block}.attn.qkv.weight"] + params[f"blocks.{block}.attn.qkv.bias"]  # (T, 3D)
 q, k, v = (qkv[:, part * D + head * Dh :][:, :Dh] for part in range(3))  # (T, Dh) each
 scores = q @ k.T / np.sqrt(Dh)  # (T, T): how well every key matches every query
 weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)  # softmax: positive, rows sum to 1
-y = weights @ v  # (T, Dh): the attended values, averaged by these weights
+y = weights @ v  # (T, Dh): the attended values: averages of the values with these weights
 for name, array in {"x": x, "q": q, "k": k, "v": v, "scores": scores, "weights": weights, "y": y}.items():
     print(f"{name:<8}{array.shape!s:<10}norm {np.linalg.norm(array):8.3f}")
 print(f"the weights of token {token} sum to {weights[token].sum():.6f}; the largest is {weights[token].max():.3f}")

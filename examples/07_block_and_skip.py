@@ -1,8 +1,7 @@
 """The encoder block adds the attention output and the MLP output to its residual stream: x + f(x).
 
-A sum passes its gradient to both terms unchanged, so the gradient at the top of a deep stack also reaches its bottom,
-token by token. Without skip connections all tokens, and all their gradients, collapse to nearly the same vector
-(minivit/ops/block.py).
+A sum passes its gradient to both terms unchanged, so the gradient from the top of a deep stack also reaches its bottom.
+Without skip connections all tokens, and all their gradients, collapse to nearly the same vector (minivit/ops/block.py).
 """
 
 import numpy as np
@@ -22,7 +21,7 @@ tokens, dtop = rng.standard_normal((1, T, D)), rng.standard_normal((1, T, D))
 
 
 def stack(skip: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The stream after 0, 1, ... blocks, and the gradients there, with the skip connections (1) or without (0)."""
+    """The residual stream after 0, 1, ... blocks and the gradients there, with skip connections (1) or without (0)."""
     x, streams, caches = tokens, [tokens], []
     for p in blocks:
         normed, norm1 = layernorm_forward(x, *p[:2])
@@ -71,7 +70,7 @@ for axes in (forward, backward):
     axes.set(ylim=(-0.1, 1.05))
     axes.legend()
 forward.set(xlabel="blocks passed")
-backward.set(xlabel="block reached, from right to left")
+backward.set(xlabel="block, backward from right to left")
 
 draw_block(sketch)
 save(figure, __file__)

@@ -1,8 +1,8 @@
 """LayerNorm is a projection, forward and backward; with three features it can be drawn.
 
-Forward, subtracting the mean projects onto the plane orthogonal to (1, 1, 1), and dividing by the standard deviation
-rescales to the circle of radius √D in it. Backward, only the component of the upstream gradient u along that circle
-passes: its components along (1, 1, 1) and along xhat are removed (minivit/ops/layernorm.py).
+Forward, subtracting the mean projects a token onto the plane orthogonal to (1, 1, 1), and dividing by the standard
+deviation rescales it to length √D, onto a circle in that plane. Backward, only the component of the upstream gradient u
+along that circle passes: its components along (1, 1, 1) and along xhat are removed (minivit/ops/layernorm.py).
 """
 
 import numpy as np

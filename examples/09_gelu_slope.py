@@ -1,7 +1,7 @@
-"""GELU multiplies every feature by the probability that a standard normal variable is below it: y = x·Φ(x).
+"""GELU multiplies every feature by the probability that a standard normal variable is smaller: y = x·Φ(x).
 
-Unlike ReLU it is smooth, and for negative features it still has a slope to learn from. The figure shows it over the
-features of real digits (minivit/ops/gelu.py).
+Unlike ReLU it is smooth, and its slope is not zero for negative features, so gradients still pass. The figure shows the
+slope together with the distribution of the features of real digits (minivit/ops/gelu.py).
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ model = trained()
 _, cache = model.forward(inputs(model, test_digits().images[::20]), all_tokens=True)
 features = np.concatenate([block.mlp.gelu.x.ravel() for block in cache.blocks])  # of every token in every block
 print(
-    f"{features.size:,} features of real digits: {100 * (features < 0).mean():.0f} % negative, where ReLU has no slope"
+    f"{features.size:,} features of real digits: {100 * (features < 0).mean():.0f} % negative, where ReLU's slope is 0"
 )
 
 figure = new_figure(3.6)
@@ -40,7 +40,7 @@ left.legend()
 right.hist(features, np.linspace(-4, 4, 81), weights=np.full(features.size, 8 / features.size), color="#dddddd")
 right.plot(x, slope, color=BLUE, linewidth=2.5, label="GELU")
 right.plot(x, x > 0, color=ORANGE, linestyle="--", label="ReLU")
-right.text(-3.9, 0.3, "how often features of\nreal digits lie here", color=GREY, fontsize=9)
+right.text(-3.9, 0.3, "histogram of features\nof real digits", color=GREY, fontsize=9)
 right.set(xlabel="x", ylabel="dy/dx", title="the slope")
 right.legend(loc="upper left")
 save(figure, __file__)

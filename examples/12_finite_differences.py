@@ -1,12 +1,11 @@
 """Is a gradient right? Move the input a little and measure how much the output changes: (f(x + h) - f(x - h)) / 2h.
 
-If h is too large, the curvature of f falsifies the result; if it is too small, rounding does. The error is smallest in
-between, at the tip of the V: about ten digits are right in float64 and four in float32, which is why gradients are
-checked in float64. The tip lies where the rounding error, eps/h, equals the truncation error, h²: near h = eps^(1/3),
-6e-6 in float64 and 5e-3 in float32, times the function's own scale. Where h is so small that x + h = x, the difference
-is zero: the flat part of the curve of float32. The complex step has no such limit: the imaginary part of
-f(x + ih) = f + ih·f' - h²·f''/2 - ... is h·f' up to h³, and nothing is subtracted. minivit.gradcheck does all this for
-your own layers.
+If h is too large, the error is truncation, about h²; if h is too small, it is rounding, about eps/h. It is smallest in
+between, at the tip of the V, near h = eps^(1/3) times the function's own scale: 6e-6 in float64 and 5e-3 in float32.
+There about ten digits are right in float64 and four in float32, which is why gradients are checked in float64. Where h
+is so small that x + h = x, the difference is zero: the flat part of the curve of float32. The complex step has no such
+limit: the imaginary part of f(x + ih) = f + ih·f' - h²·f''/2 - ... is h·f' up to h³, and nothing is subtracted.
+minivit.gradcheck does all this for your own layers.
 """
 
 import numpy as np
@@ -56,7 +55,7 @@ for error, colour, style in zip(errors.values(), (ORANGE, BLUE, GREEN), ("-", "-
     axes.loglog(steps, error, style, color=colour, linewidth=2)
 for at, height, name, colour in ((1e-13, 2, 0, ORANGE), (1e-11, 1e-4, 1, BLUE), (1e-12, 3e-15, 2, GREEN)):
     axes.text(at, height, list(errors)[name], color=colour, va="bottom")
-axes.text(1e-2, 1e-10, "h too large:\nthe curve bends,\nerror ∝ h²", color=GREY)
+axes.text(1e-2, 1e-10, "h too large:\ntruncation,\nerror ∝ h²", color=GREY)
 axes.text(2e-14, 1e-9, "h too small: rounding,\nerror ∝ 1/h", color=GREY)
 axes.set(xlabel="step h", ylabel="relative error of the slope", ylim=(1e-17, 300), xlim=(1e-14, 1))
 save(figure, __file__)

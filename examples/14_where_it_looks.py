@@ -25,7 +25,7 @@ gradient = pixel_gradient(model, images[chosen], answers)  # (B, C, Sh, Sw)
 print(f"attention {attention.shape}, rollout {rollout.shape}, pixel gradient {gradient.shape}")
 assert np.allclose(rollout.sum(-1), 1, atol=1e-5)
 
-# Rollout by hand: in every block a token is half itself and half the tokens that it attends to.
+# Rollout by hand: in every block, average the attention matrix with the identity, and multiply.
 by_hand = np.eye(rollout.shape[-1])
 for block in attention[:, 0]:
     by_hand = (block.mean(0) + np.eye(len(by_hand))) / 2 @ by_hand

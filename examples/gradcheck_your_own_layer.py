@@ -30,7 +30,7 @@ def second_backward(dy, cache):
 
 
 def third_backward(dy, cache):
-    """Right: x also affects y through the scale, which depends on every feature of the token.
+    """Correct: x also affects y through the scale, which depends on every feature of the token.
 
     d scale/d x_j = -scale³·x_j/D, so the path through the scale adds -scale·xhat·mean(u·xhat), u = gain·dy.
     """
@@ -45,7 +45,7 @@ inputs = {"x": rng.standard_normal((2, 5, 12)), "gain": rng.standard_normal(12)}
 for title, backward in (("First try", first_backward), ("Second try", second_backward), ("Third try", third_backward)):
     print(f"{title}\n{check_pair(rmsnorm_forward, backward, inputs)}\n")
 
-print("The same by the complex step, which is exact to rounding:")
+print("The same with the complex step, which is exact to rounding:")
 print(check_pair(rmsnorm_forward, third_backward, inputs, method="complex"))
 
 # In a test suite it is one line, and the AssertionError contains all of the above:
@@ -53,4 +53,4 @@ check_pair(rmsnorm_forward, third_backward, inputs).raise_if_failed()
 try:
     check_pair(rmsnorm_forward, second_backward, inputs).raise_if_failed()
 except GradientError as error:
-    print(f"\nWhat a test would say of the second try:\n{error}")
+    print(f"\nWhat a test reports for the second try:\n{error}")
