@@ -27,7 +27,8 @@ whole.set_title("an image, 28 x 28")
 for number, patch in enumerate(patches[0]):
     top, left = (P + 1.5) * (number // 4), (P + 1.5) * (number % 4)
     apart.imshow(patch.reshape(P, P), "gray", vmin=0, vmax=255, extent=(left, left + P, top + P, top))
-    apart.text(left + 0.4, top + 2, number, color="#56b4e9", fontsize=9, fontweight="bold")
+    behind = {"facecolor": "black", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
+    apart.text(left + 0.4, top + 2, number, color="#56b4e9", fontsize=9, fontweight="bold", bbox=behind)
 apart.set(xlim=(0, 32.5), ylim=(32.5, 0), title="16 patches, 7 x 7")
 apart.set_axis_off()
 sequence.imshow(patches[0], "gray", aspect="auto")

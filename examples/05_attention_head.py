@@ -17,7 +17,7 @@ token = first + int(image[0, 0].reshape(rows, P, columns, P).sum((1, 3)).argmax(
 everywhere = np.stack([block.attn.dot.softmax.y[0, :, token] for block in cache.blocks])  # (L, H, T)
 focus = (everywhere * np.log(everywhere)).sum(-1)  # near 0 if all weight is on few tokens
 block, head = map(int, np.unravel_index(focus.argmax(), focus.shape))
-print(f"block {block}, head {head}, token {token}: this head's attention for the patch with the most ink is sharpest")
+print(f"block {block + 1}, head {head + 1}, token {token}: the sharpest attention of the patch with the most ink")
 
 norm = cache.blocks[block].norm1
 x = norm.xhat[0] * norm.gamma + params[f"blocks.{block}.norm1.bias"]  # (T, D): the head's input
@@ -38,10 +38,10 @@ picture.set_title("the patch of the query")
 at = scores[token, first:].reshape(rows, columns)
 limit = abs(at).max()
 score.imshow(at, "RdBu_r", vmin=-limit, vmax=limit, extent=(0, 28, 28, 0))
-score.set_title("scores  q·k/√Dh")
+score.set_title("scores: q·k/√Dh")
 percent = 100 * weights[token, first:].reshape(rows, columns)
 weight.imshow(percent, "viridis", vmin=0, extent=(0, 28, 28, 0))
-weight.set_title("weights  softmax, in %")
+weight.set_title("weights: softmax, in %")
 for panel, values, form in ((score, at, ".1f"), (weight, percent, ".0f")):
     for (i, j), value in np.ndenumerate(values if rows <= 4 else np.empty((0, 0))):
         dark = value < percent.max() / 2 if panel is weight else abs(value) > limit / 2

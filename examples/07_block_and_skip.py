@@ -42,8 +42,8 @@ def stack(skip: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return streams, gradients[::-1]
 
 
-def own_part(x: np.ndarray) -> float:
-    """How much tokens differ from their common mean, relative to their length, from 0 to 1."""
+def deviation(x: np.ndarray) -> float:
+    """How far tokens deviate from their mean, relative to their norm: 0 if all are equal, at most 1."""
     return float(np.linalg.norm(x - x.mean(1, keepdims=True)) / np.linalg.norm(x))
 
 
@@ -55,22 +55,21 @@ figure = new_figure(3.7)
 sketch, forward, backward = figure.subplots(1, 3, width_ratios=[0.62, 1, 1])
 for skip, name, style in ((1, "with skip", dict(color=BLUE)), (0, "without", dict(color=ORANGE, linestyle="--"))):
     streams, gradients = stack(skip)
-    forward.plot([own_part(x) for x in streams], label=name, **style)
+    forward.plot([deviation(x) for x in streams], label=name, **style)
     backward.plot([cosine(dx, dtop) for dx in gradients], label=name, **style)
-    print(
-        f"{name}: token-specific part {own_part(streams[3]):.3f} after 3 blocks, {own_part(streams[-1]):.3f} at the end"
-    )
+    after3, end = deviation(streams[3]), deviation(streams[-1])
+    print(f"{name}: deviation from the mean token {after3:.3f} after 3 blocks, {end:.3f} at the end")
     for depth in (DEPTH - 1, DEPTH // 2, 3):
         dx = gradients[depth]
-        alike, own = cosine(dx, dtop), own_part(dx)
-        print(f"  gradient at block {depth}: cosine with the top {alike:+.2f}, token-specific part {own:.3f}")
-forward.set(title="forward: are tokens still different?", ylabel="token-specific part")
+        alike, differ = cosine(dx, dtop), deviation(dx)
+        print(f"  gradient at block {depth}: cosine with the top {alike:+.2f}, deviation from the mean {differ:.3f}")
+forward.set(title="forward: are tokens still different?", ylabel="relative deviation from the mean token")
 backward.set(title="backward: is the gradient preserved?", ylabel="cosine with the gradient at the top")
 for axes in (forward, backward):
     axes.set(ylim=(-0.1, 1.05))
     axes.legend()
 forward.set(xlabel="blocks passed")
-backward.set(xlabel="block, backward from right to left")
+backward.set(xlabel="block (the gradient flows right to left)")
 
 draw_block(sketch)
 save(figure, __file__)
