@@ -19,7 +19,7 @@ from .harness import ROOT, SLOWING, machine, markdown
 STEP = "the step: gradients, clipping, AdamW"
 WAITING = "waiting for the next batch"
 OTHER = "the loop itself"
-BESIDE = "random affine maps, beside the step"
+BESIDE = "random affine maps, during the step"
 
 
 class Clock:

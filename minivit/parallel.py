@@ -3,7 +3,7 @@
 A shard is a slice of the batch, large enough that Python's overhead is small and small enough that it needs little
 memory. The shards depend on the model and the batch size only, never on the number of threads, so the result is the
 same to the last bit for any number of threads. NumPy releases the interpreter's lock while it computes; each thread
-uses one BLAS thread.
+uses one BLAS thread (except with Apple's Accelerate, whose threads threadpoolctl cannot limit).
 """
 
 import ctypes
