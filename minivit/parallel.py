@@ -185,8 +185,8 @@ def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: 
     logits = to_host(xp.concatenate(results))
     if not np.isfinite(logits).all():
         raise TrainingError(
-            "a logit is not finite: the model's parameters hold NaN, infinity or too large values; if training caused it, "
-            "start again with a lower --learning-rate"
+            "a logit is not finite: the model's parameters hold NaN, infinity or too large values; if training caused "
+            "it, start again with a lower --learning-rate"
         )
     return logits
 
