@@ -16,9 +16,9 @@ from safetensors.numpy import save
 from .atomic import check_format, write_atomically
 from .config import ViTConfig
 from .errors import CheckpointError
-from .shapes import parameter_shapes
 from .params import Params
 from .preprocess import Preprocessing
+from .shapes import parameter_shapes
 
 FORMAT = 1  # of a model's content; a file without a number is of format 0, and is read
 KEY = "minivit"  # a single metadata entry: safetensors writes several in random order

@@ -78,10 +78,10 @@ class ViTConfig:
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         check(self.classes is not None or self.head_hidden is None, "head_hidden: a model without classes has no head")
-        reads_token = self.pool in ("cls", "cls+patches")
-        token = reads_token if self.class_token is None else self.class_token
-        check(token or not reads_token, f"pool {self.pool!r} reads the class token: class_token cannot be False")
-        object.__setattr__(self, "class_token", token)
+        check(
+            self.class_token is not False or not self.reads_class_token,
+            f"pool {self.pool!r} reads the class token, so class_token cannot be False",
+        )
         check(self.dim % self.heads == 0, f"heads {self.heads} must divide dim {self.dim}")
         check_choice("pool", self.pool, POOLS)
         check_choice("norm", self.norm, NORMS)
@@ -126,9 +126,19 @@ class ViTConfig:
         return self.grid[0] * self.grid[1]
 
     @property
+    def reads_class_token(self) -> bool:
+        """Whether the head reads the class token."""
+        return self.pool in ("cls", "cls+patches")
+
+    @property
+    def has_class_token(self) -> bool:
+        """Whether there is a class token: as class_token says, or else where the head reads it."""
+        return self.reads_class_token if self.class_token is None else self.class_token
+
+    @property
     def prefix(self) -> int:
         """How many tokens stand in front of the patches: the class token, if there is one, and the registers."""
-        return bool(self.class_token) + self.registers
+        return self.has_class_token + self.registers
 
     @property
     def tokens(self) -> int:

@@ -5,12 +5,14 @@ fills the views by name.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .backend import Array, array_module, same_values, to_device
+
+WEIGHT_BIAS = ("weight", "bias")
 
 
 class Params(Mapping[str, Array]):
@@ -113,3 +115,16 @@ class Params(Mapping[str, Array]):
         """The parameters on "cpu" or "gpu"; the same object if they are there already."""
         flat = to_device(self.flat, device)
         return self if flat is self.flat else Params(self.shapes, flat)
+
+
+def take(params: Params, prefix: str, names: tuple[str, ...]) -> tuple:
+    """The views prefix + name, in order; None for a bias that the model does not have."""
+    return tuple(params.get(prefix + name) for name in names)
+
+
+def keep(gradients: Sequence[Array], views: Sequence[Array]) -> None:
+    """Make sure that the views hold these gradients. Our operations write them there; an edited one may return new
+    arrays, which are copied. Raises ValueError if the numbers of gradients and of views differ."""
+    for gradient, view in zip(gradients, views, strict=True):
+        if gradient is not view:
+            view[...] = gradient

@@ -11,7 +11,7 @@ def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     shapes["patch_embed.proj.weight"] = (C * P * P, D)
     shapes["patch_embed.proj.bias"] = (D,)
-    if config.class_token:
+    if config.has_class_token:
         shapes["cls_token"] = (1, 1, D)
     if config.registers:
         shapes["reg_token"] = (1, config.registers, D)

@@ -66,9 +66,9 @@ WRONG = {
     "mlp_dim must be at least 1": {"mlp_dim": 0},
     "head_hidden must be at least 1": {"head_hidden": 0},
     "heads 5 must divide dim 64": {"heads": 5},
-    "pool must be one of cls, mean, not 'max'": {"pool": "max"},
+    "pool must be one of cls, mean, patches, cls.patches, not 'max'": {"pool": "max"},
     "positions must be one of learned, sincos1d, sincos2d, none, not 'sin'": {"positions": "sin"},
-    "gelu must be one of erf, tanh, not 'relu'": {"gelu": "relu"},
+    "gelu must be one of erf, tanh, quick, not 'relu'": {"gelu": "relu"},
     "positions 'sincos1d' needs an even dim, not 9": {"positions": "sincos1d", "dim": 9, "heads": 3},
     "positions 'sincos2d' needs a dim that 4 divides, not 6": {"positions": "sincos2d", "dim": 6, "heads": 3},
     "norm_eps must be positive, not 0": {"norm_eps": 0},
@@ -80,7 +80,7 @@ WRONG = {
     "pixel_std needs one value for each of 1 channels": {"pixel_std": (0.5, 0.5)},
     "pixel_std must be positive": {"pixel_std": (0.0,)},
 }
-NOT_COUNTS = {"dim": 64.0, "heads": "4", "depth": True, "classes": None, "image_size": 28.0, "head_hidden": 2.5}
+NOT_COUNTS = {"dim": 64.0, "heads": "4", "depth": True, "classes": "ten", "image_size": 28.0, "head_hidden": 2.5}
 
 
 @pytest.mark.parametrize("message", WRONG)

@@ -20,6 +20,8 @@ from minivit.ops import (
     dropout_forward,
     gelu_backward,
     gelu_forward,
+    layer_scale_backward,
+    layer_scale_forward,
     layernorm_backward,
     layernorm_forward,
     linear_backward,
@@ -28,6 +30,8 @@ from minivit.ops import (
     patch_embed_forward,
     pool_backward,
     pool_forward,
+    registers_backward,
+    registers_forward,
     sincos1d,
     softmax_backward,
     softmax_forward,
@@ -143,10 +147,24 @@ def dropped_entries(draw):
 
 
 def pooled(draw):
-    dy = draw((B, D))
-    return all(
-        np.allclose(pool_backward(dy, pool_forward(draw((B, T, D)), pool)[1]).sum(1), dy) for pool in ("cls", "mean")
-    )
+    dy, both, x = draw((B, D)), draw((B, 2 * D)), draw((B, T, D))
+    sums = [pool_backward(dy, pool_forward(x, pool, 2)[1]).sum(1) for pool in ("cls", "mean", "patches")]
+    halves = pool_backward(both, pool_forward(x, "cls+patches", 2)[1]).sum(1)
+    return all(np.allclose(one, dy) for one in sums) and np.allclose(halves, both[:, :D] + both[:, D:])
+
+
+def factors_of_layer_scale(draw):
+    gamma, dy = draw(D), draw((B, T, D))
+    y, cache = layer_scale_forward(draw((B, T, D)), gamma)
+    return np.isclose((gamma * layer_scale_backward(dy, cache)[1]).sum(), (dy * y).sum())
+
+
+def registers_see_their_own_rows(draw):
+    _, cache = registers_forward(draw((B, T, D)), draw((1, 3, D)), 1)
+    dy = draw((B, T + 3, D))
+    other = dy.copy()
+    other[:, :1] = other[:, 4:] = 7
+    return np.array_equal(registers_backward(dy, cache)[1], registers_backward(other, cache)[1])
 
 
 def loss(logits, smoothing):
@@ -169,20 +187,22 @@ FACTS = {
     "With gamma = 1, a constant dy gives dx = 0.": layernorm_forgets_a_constant_dy,
     "sum(dx·xhat) = rstd·sum(u·xhat)·eps/(var + eps) with var = mean(xc²): zero up to eps.": what_eps_leaves_along_xhat,
     "the slope is 1/2 at 0, and slope(x) + slope(-x) = 1.": slopes_mirror,
-    "It is negative below x = -0.7518, where GELU turns.": gelu_turns,
+    "It is negative below x = -0.7518, where GELU has its minimum.": gelu_turns,
     "sum(dx) = 0 for every row: adding a constant to the scores changes nothing.": rows_of_softmax,
     "A constant dy gives dx = 0.": softmax_forgets_a_constant_dy,
-    "the sum of dk over tokens is 0: one vector added to every key adds one number to all scores of a query, and "
-    "softmax does not see that.": shifted_keys,
-    "So the key bias of the layer below has gradient zero.": key_bias,
+    "the sum of dk over tokens is 0: adding one vector to every key adds one constant to all scores of a query, which "
+    "does not change their softmax.": shifted_keys,
+    "So the gradient of the key bias is zero.": key_bias,
     "the squared norms of dpatches and dimages are equal.": pixels_only_move,
     "dtoken does not depend on dy of the patches.": class_token_sees_its_own_row,
     "y[t]·y[s] depends on t - s only: the pattern looks the same from every position.": sines_depend_on_distance,
     "where the mask is zero, dx is zero.": dropped_entries,
     "The same map forward and backward: it is its own transpose.": dropped_entries,
-    "sum over tokens of dx = dy in both cases.": pooled,
+    'sum over tokens of dx = dy; for "cls+patches" it is the sum of dy\'s two halves.': pooled,
+    "the sum of gamma·dgamma is the sum of dy·y.": factors_of_layer_scale,
+    "dregisters does not depend on dy of the other tokens.": registers_see_their_own_rows,
     "every row sums to zero.": rows_of_the_loss,
-    "dlogits is zero only where p = t, which smoothing puts within reach.": smoothing_makes_an_end,
+    "dlogits is zero only where p = t, which finite logits reach only with label smoothing.": smoothing_makes_an_end,
 }
 
 

@@ -139,7 +139,8 @@ OBJECTS = {  # name: (what makes it, what it does)
     "Run": (lambda: Run(None, model(), {}, None), lambda run: learns(run.model)),
 }
 COVERED = {  # the remaining classes that hold arrays: parts of what stands above, or never copied
-    "BlockCache", "BlockMasks", "AttentionCache", "DotProductCache", "LinearCache", "LayerNormCache", "SoftmaxCache",
+    "BlockCache", "BlockMasks", "AttentionCache", "DotProductCache", "LinearCache", "LayerScaleCache",
+    "RegistersCache", "EmbedCache", "LayerNormCache", "SoftmaxCache",
     "MlpCache", "GeluCache", "PoolCache", "PatchEmbedCache", "CrossEntropyCache", "RunningSums", "Dataset",
     "Prefetcher", "Display", "Walk", "Place", "Gradient", "Operation", "Step",
 }  # fmt: skip

@@ -42,7 +42,7 @@ def other_parameters():
 
 
 REFUSED = {
-    "a misspelt pool": (lambda: pool_forward(X, "CLS"), "unknown pool 'CLS': choose cls or mean"),
+    "a misspelt pool": (lambda: pool_forward(X, "CLS"), "unknown pool 'CLS': choose one of cls, mean, patches"),
     "a misspelt GELU": (lambda: gelu_forward(X, "Tanh"), "unknown GELU form 'Tanh'"),
     "no queries": (lambda: attention_forward(X, *WEIGHTS, 3, queries=0), r"queries must lie in 1..5, .* not 0"),
     "minus one query": (lambda: attention_forward(X, *WEIGHTS, 3, queries=-1), r"queries must lie in 1..5, .* not -1"),
@@ -56,14 +56,14 @@ REFUSED = {
     "positions of six": (lambda: sincos2d(np, 2, 2, 6), "4 divides, not 6"),
     "a beta of one": (lambda: adamw(beta2=1.0), r"beta1 and beta2 .* 0.9 and 1.0"),
     "a negative beta": (lambda: adamw(beta1=-0.5), r"beta1 and beta2 .* -0.5 and 0.99"),
-    "a limit of zero": (lambda: clip_by_norm(np.ones(3), 0.0), "limited to a positive value, not 0.0"),
-    "a limit that is NaN": (lambda: clip_by_norm(np.ones(3), np.nan), "limited to a positive value, not nan"),
-    "a decay of two": (lambda: ema_step(np.ones(3), np.ones(3), 2.0, 1), r"lies in \[0, 1\), not 2.0"),
+    "a limit of zero": (lambda: clip_by_norm(np.ones(3), 0.0), "limit of the norm must be positive, not 0.0"),
+    "a limit that is NaN": (lambda: clip_by_norm(np.ones(3), np.nan), "limit of the norm must be positive, not nan"),
+    "a decay of two": (lambda: ema_step(np.ones(3), np.ones(3), 2.0, 1), r"must lie in \[0, 1\), not 2.0"),
     "an integer model": (lambda: ViT(dtype="int32"), "computes in float32 or float64, not int32"),
     "half a float": (lambda: ViT(dtype="float16"), "computes in float32 or float64, not float16"),
     "a complex model": (lambda: ViT(dtype="complex128"), "computes in float32 or float64, not complex128"),
     "integer parameters": (lambda: ViT(params=ViT().params.astype("int64")), "float32 or float64, not int64"),
-    "parameters of another config": (other_parameters, "not those of this config: blocks.1.attn.proj.bias"),
+    "parameters of another config": (other_parameters, "do not match this config: blocks.1.attn.proj.bias"),
     "another device": (lambda: ViT(device="cuda:1"), "unknown device 'cuda:1': choose one of cpu, gpu"),
     "no threads": (lambda: WorkerPool(0), "threads must be at least 1, not 0"),
     "half a thread": (lambda: MODEL.predict(IMAGES, threads=2.5), r"threads must be a whole number, not 2.5"),

@@ -143,7 +143,7 @@ def _add_flags(group: Any, config: type) -> None:
         none = field.metadata["none"]
         shown = f" (default: {none if field.default is None else field.default})"
         more = {"default": argparse.SUPPRESS, "help": field.metadata["help"] + shown}
-        if hint is bool:
+        if hint in (bool, bool | None):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **more)
             continue
         metavar = hint.__name__.upper() if isinstance(hint, type) else None

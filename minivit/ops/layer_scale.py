@@ -39,7 +39,7 @@ def layer_scale_backward(
     Derivation. Row m is y_mi = gamma_i x_mi.
       (1) gamma_i multiplies x_mi in every row, so it collects from every row: dgamma_i = sum_m dy_mi x_mi.
       (2) x_mi reaches y_mi only, with the factor gamma_i: dx = gamma·dy.
-    Facts    dx does not depend on x. The sum of gamma·dgamma is the sum of dy·y.
+    Facts    the sum of gamma·dgamma is the sum of dy·y.
     """
     if cache is None:
         return dy, None

@@ -1,5 +1,5 @@
-"""Softmax cross-entropy: minus the logarithm of the probability that the model gave to the true class, averaged over
-the batch. Label smoothing moves a little of the target probability to all classes, against overconfidence.
+"""Softmax cross-entropy: minus the logarithm of the probability that the model gives to the true class, averaged over
+the batch. Label smoothing spreads a little of the target probability over all classes, against overconfidence.
 Bishop 2006, Pattern Recognition and Machine Learning, eq. 4.108; Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
 
 from typing import NamedTuple
@@ -20,7 +20,8 @@ def cross_entropy_forward(
     """Mean cross-entropy of a batch, from logits: the scores before softmax.
 
     Shapes   logits (B, K), labels (B,) integers in 0..K-1 or (B, K) probabilities (rows sum to 1)  ->  loss ()
-    Formula  t = (1 - s)·labels + s/K;  loss = mean over the batch of (log(sum_j exp(z_j)) - sum_j t_j z_j)
+    Formula  t = (1 - s)·labels + s/K;  loss = mean over the batch of (log(sum_j exp(z_j)) - sum_j t_j z_j),
+             where z are the logits and s is label_smoothing
     Cache    the probabilities p = softmax(z) and the targets t.
     Raises ValueError for an empty batch, for shapes that do not match, for a smoothing outside [0, 1), and, where the
     labels are on the host, for labels out of range.
@@ -52,7 +53,8 @@ def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Ar
       (3) The mean over B images gives each of them 1/B of dloss: dlogits = (p - t)·dloss/B.
           This is the only 1/B there is: below, parameters sum over images and never average.
     In words: the gradient is prediction minus target.
-    Facts    every row sums to zero. dlogits is zero only where p = t, which smoothing puts within reach.
+    Facts    every row sums to zero. dlogits is zero only where p = t, which finite logits reach only with label
+             smoothing.
     """
     probabilities, targets = cache
     dlogits = probabilities - targets  # (2)
@@ -73,7 +75,7 @@ def _targets(logits: Array, labels: Array, label_smoothing: float) -> Array:
         )
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing must lie in [0, 1), not {label_smoothing}")
-    if device_of(labels) == "cpu":  # on a GPU, looking would mean waiting
+    if device_of(labels) == "cpu":  # on a GPU this check would wait for the device
         check_labels(labels, K)
     labels = xp.asarray(labels)
     if labels.ndim == 1:

@@ -1,5 +1,5 @@
-"""The MLP of an encoder block: every token, on its own, is mapped to F features, passed through a GELU and mapped back.
-Attention moves information between tokens; the MLP transforms each token by itself.
+"""The MLP of an encoder block: every token is mapped to F features, passed through a GELU and mapped back.
+Attention moves information between tokens; the MLP transforms each token independently of the others.
 Vaswani et al. 2017 (arXiv:1706.03762), section 3.3, with GELU in place of ReLU."""
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""Pooling: one vector for the whole image, which the head classifies. The class token's, which has attended to every
-patch; the mean of all tokens; the mean of the patches alone, without class token and registers; or the class token's
-and the patches' mean side by side. Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 4 and appendix D.3; for the
-last, Oquab et al. 2023 (arXiv:2304.07193), appendix B.3."""
+"""Pooling: one vector for the whole image, which the head classifies. It is the class token, which has attended to
+every patch; the mean of all tokens; the mean of the patches, without class token and registers; or the class token
+and that mean side by side. Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 4 and appendix D.3; for the last,
+Oquab et al. 2023 (arXiv:2304.07193), appendix B.3."""
 
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ def pool_backward(dy: Array, cache: PoolCache) -> Array:
       (2) "mean": every token entered with weight 1/T, so every token receives dy/T.
       (3) "patches": every patch entered with weight 1/N, N = T - prefix, so it receives dy/N, and the prefix zero.
       (4) "cls+patches": the first D entries of dy go the way of (1), the last D that of (3).
-    Facts    sum over tokens of dx = dy for "cls", "mean" and "patches".
+    Facts    sum over tokens of dx = dy; for "cls+patches" it is the sum of dy's two halves.
     """
     xp = array_module(dy)
     (B, T, D), pool, prefix = cache

@@ -13,7 +13,7 @@ OPTIONAL = [
     (field.name, field.metadata["none"])
     for config in CONFIGS
     for field in dataclasses.fields(config)
-    if "None" in str(field.type) and not field.metadata["from_data"]
+    if "None" in str(field.type) and "bool" not in str(field.type) and not field.metadata["from_data"]
 ]
 
 
@@ -24,7 +24,7 @@ def parsed(*flags):
 def test_which_settings_can_be_off_or_automatic():
     assert dict(OPTIONAL) == {
         "epochs": "auto", "validation": "auto", "save_every": "auto", "log_every": "auto", "threads": "auto",
-        "clip_norm": "off", "ema": "off", "augment": "off", "tta": "off", "head_hidden": "off",
+        "clip_norm": "off", "ema": "off", "augment": "off", "tta": "off", "head_hidden": "off", "layer_scale": "off",
     }  # fmt: skip
 
 

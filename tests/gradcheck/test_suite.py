@@ -28,7 +28,7 @@ def test_names_choose_rows():
     assert list(choose(None)) == [*CASES, *SWITCHES]
     assert list(choose("model")) == list(SWITCHES)
     assert list(choose("model, one token")) == ["model, one token"]
-    assert list(choose("pool")) == ["pool, cls", "pool, mean"]
+    assert list(choose("pool")) == ["pool, cls", "pool, mean", "pool, patches", "pool, cls+patches"]
     with pytest.raises(ValueError, match="no operation is called 'convolution': choose one of linear, layernorm, gelu"):
         choose("convolution")
     with pytest.raises(ValueError, match="no operation is called 'atten'"):
