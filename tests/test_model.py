@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minivit import model
+from minivit import embedding, model
 from minivit.config import ViTConfig
 from minivit.initial import initial_params
 from minivit.masks import draw_masks
@@ -202,7 +202,7 @@ def test_an_operation_that_ignores_where_to_write_is_copied(monkeypatch):
 def test_fixed_positions_are_made_once(monkeypatch):
     config = ViTConfig(**SMALL, positions="sincos1d", norm_eps=1.25e-6)  # a config that no other test has
     made = []
-    monkeypatch.setattr(model, "sincos1d", lambda *arguments: made.append(1) or sincos1d(*arguments))
+    monkeypatch.setattr(embedding, "sincos1d", lambda *arguments: made.append(1) or sincos1d(*arguments))
     params = initial_params(config)
     images = np.random.default_rng(3).standard_normal((3, 2, 4, 6)).astype("float32")
     for _ in range(3):

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-import minivit.model
+import minivit.embedding
 import minivit.ops
 from minivit.preprocess import to_inputs
 from minivit.train.config import TrainConfig
@@ -59,7 +59,7 @@ BACKWARD = {  # a module, the pair in it whose backward pass fails, and in which
 @pytest.mark.parametrize("name", BACKWARD)
 def test_the_first_operation_of_a_backward_pass_is_named(name, monkeypatch):
     module, message = BACKWARD[name]
-    module = sys.modules[f"minivit.ops.{module}"] if module else minivit.model
+    module = sys.modules[f"minivit.ops.{module}"] if module else minivit.embedding
     backward = getattr(module, f"{name}_backward")
 
     def spoilt(*arguments, pixels=True):
