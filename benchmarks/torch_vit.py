@@ -97,11 +97,29 @@ class MLP(nn.Module):
     def __init__(self, width: int, hidden: int, out: int, gelu: str):
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
-        self.act = nn.GELU(approximate="tanh" if gelu == "tanh" else "none")
+        self.act = QuickGELU() if gelu == "quick" else nn.GELU(approximate="tanh" if gelu == "tanh" else "none")
         self.fc2 = nn.Linear(hidden, out)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.act(self.fc1(x)))
+
+
+class LayerScale(nn.Module):
+    """A learned factor for each feature."""
+
+    def __init__(self, width: int, initial: float):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((width,), initial))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+class QuickGELU(nn.Module):
+    """x times the logistic function of 1.702 x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
 
 
 class Block(nn.Module):
@@ -113,10 +131,13 @@ class Block(nn.Module):
         self.attn = Attention(config.dim, config.heads, config.qkv_bias, sdpa)
         self.norm2 = nn.LayerNorm(config.dim, eps=config.norm_eps)
         self.mlp = MLP(config.dim, config.mlp_dim, config.dim, config.gelu)
+        scaled = config.layer_scale is not None
+        self.ls1 = LayerScale(config.dim, config.layer_scale) if scaled else nn.Identity()
+        self.ls2 = LayerScale(config.dim, config.layer_scale) if scaled else nn.Identity()
 
     def forward(self, x: Tensor, masks: BlockMasks) -> Tensor:
-        x = x + masked(self.attn(self.norm1(x), masks.attn), masks.attn_branch)
-        return x + masked(self.mlp(self.norm2(x)), masks.mlp_branch)
+        x = x + masked(self.ls1(self.attn(self.norm1(x), masks.attn)), masks.attn_branch)
+        return x + masked(self.ls2(self.mlp(self.norm2(x))), masks.mlp_branch)
 
 
 class TorchViT(nn.Module):
@@ -131,10 +152,11 @@ class TorchViT(nn.Module):
         size = config.image_size
         Sh, Sw = (size, size) if isinstance(size, int) else size
         rows, columns = Sh // config.patch_size, Sw // config.patch_size
-        class_token = config.pool == "cls"
-        self.pool = config.pool
+        class_token = config.has_class_token
+        self.pool, self.prefix = config.pool, class_token + config.registers
         self.patch_embed = PatchEmbed(config.patch_size, config.channels, config.dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.dim)) if class_token else None
+        self.reg_token = nn.Parameter(torch.zeros(1, config.registers, config.dim)) if config.registers else None
         if config.positions == "learned":
             self.pos_embed = nn.Parameter(torch.empty(1, class_token + rows * columns, config.dim).normal_(std=0.02))
         elif config.positions == "none":
@@ -145,11 +167,16 @@ class TorchViT(nn.Module):
             table = F.pad(table, (0, 0, int(class_token), 0))  # the class token's row is zero
             self.register_buffer("pos_embed", table[None], persistent=False)  # (1, T, D)
         self.blocks = nn.ModuleList(Block(config, sdpa) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.dim, eps=config.norm_eps)
-        if config.head_hidden is None:
-            self.head = nn.Linear(config.dim, config.classes)
-        else:
-            self.head = MLP(config.dim, config.head_hidden, config.classes, config.gelu)
+        features = 2 * config.dim if config.pool == "cls+patches" else config.dim
+        after = config.norm == "pool"
+        self.norm_pre = nn.LayerNorm(config.dim, eps=config.norm_eps) if config.pre_norm else nn.Identity()
+        self.norm = nn.Identity() if after else nn.LayerNorm(config.dim, eps=config.norm_eps)
+        self.fc_norm = nn.LayerNorm(features, eps=config.norm_eps) if after else nn.Identity()
+        self.head: nn.Module = nn.Identity()
+        if config.head_hidden is not None:
+            self.head = MLP(features, config.head_hidden, config.classes, config.gelu)
+        elif config.classes is not None:
+            self.head = nn.Linear(features, config.classes)
 
     def forward(self, images: Tensor, masks: Masks | None = None) -> Tensor:
         """Logits (B, K) of images (B, C, Sh, Sw)."""
@@ -159,11 +186,23 @@ class TorchViT(nn.Module):
             x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)  # (B, T, D)
         if self.pos_embed is not None:
             x = x + self.pos_embed.to(x.dtype)
-        x = masked(x, embedding_mask)
+        if self.reg_token is not None:
+            place = int(self.cls_token is not None)
+            x = torch.cat([x[:, :place], self.reg_token.expand(len(x), -1, -1), x[:, place:]], 1)  # (B, T, D)
+        x = self.norm_pre(masked(x, embedding_mask))
         for block, block_mask in zip(self.blocks, block_masks, strict=True):
             x = block(x, block_mask)
         x = self.norm(x)
-        return self.head(x[:, 0] if self.pool == "cls" else x.mean(1))
+        return self.head(self.fc_norm(self.pooled(x)))  # (B, D) -> (B, K)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """What the head reads of the tokens: (B, T, D) -> (B, D)."""
+        if self.pool == "cls":
+            return x[:, 0]
+        if self.pool == "mean":
+            return x.mean(1)
+        patches = x[:, self.prefix :].mean(1)
+        return patches if self.pool == "patches" else torch.cat([x[:, 0], patches], 1)
 
     def load_minivit(self, params: Mapping[str, Any]) -> None:
         """Copy minivit's parameters, name by name. Raises ValueError if the two sets of names differ."""

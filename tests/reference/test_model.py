@@ -43,6 +43,17 @@ SHAPES: dict[str, dict[str, Any]] = {
     "attention dropout": {"attention_dropout": 0.3},
     "stochastic depth": {"drop_path": 0.5},
     "every dropout": DROPOUTS,
+    "a class token that nobody reads": {"class_token": True, "pool": "mean"},
+    "a class token beside the patches' mean": {"class_token": True, "pool": "patches"},
+    "registers": {"registers": 3},
+    "registers without a class token": {"registers": 3, "pool": "patches"},
+    "registers, in the mean": {"registers": 2, "pool": "mean", "positions": "sincos2d"},
+    "registers, double head": {"registers": 2, "pool": "cls+patches", "layer_scale": 0.3},
+    "LayerScale, every dropout": {**DROPOUTS, "layer_scale": 0.3},
+    "a norm before the blocks": {"pre_norm": True, "gelu": "quick", "registers": 1},
+    "a norm after the pool": {"norm": "pool", "pool": "patches", "class_token": True, "registers": 2},
+    "a norm after the class token": {"norm": "pool", "head_hidden": 8},
+    "a norm after the double pool": {"norm": "pool", "pool": "cls+patches"},
     "every dropout, mean, MLP head": {**DROPOUTS, "pool": "mean", "head_hidden": 8},
 }
 

@@ -27,6 +27,12 @@ CONFIGS = {
         **{**BASE.to_dict(), "pool": "mean", "positions": "sincos1d", "gelu": "tanh"}
     ),
     "2-D positions, MLP head": ViTConfig(**{**BASE.to_dict(), "positions": "sincos2d", "head_hidden": 7}),
+    "registers, LayerScale, double head": ViTConfig(
+        **{**BASE.to_dict(), "registers": 3, "layer_scale": 0.2, "pool": "cls+patches", "gelu": "quick"}
+    ),
+    "norms before the blocks and after the pool": ViTConfig(
+        **{**BASE.to_dict(), "pool": "patches", "norm": "pool", "pre_norm": True, "registers": 2}
+    ),
     "no positions, no query, key and value bias": ViTConfig(
         **{**BASE.to_dict(), "positions": "none", "qkv_bias": False}
     ),
