@@ -28,16 +28,8 @@ from tests.tools.changed import PACKAGE, changed_package, source_path
 
 ROOT = PACKAGE.parent
 MODULES = [f"ops.{path.stem}" for path in sorted((PACKAGE / "ops").glob("[a-z]*.py"))] + ["model", "optim"]
-TESTS = [
-    "test_refusals.py",
-    "test_objects.py",
-    "test_optim.py",
-    "test_model.py",
-    "properties",
-    "standin/test_table.py",
-    "ops",
-]
-TESTS += ["reference/test_ops.py", "reference/test_model.py"]
+TESTS = ["test_refusals.py", "test_objects.py", "test_optim.py", "test_model.py", "properties", "ops"]
+TESTS += ["standin/test_table.py", "reference/test_ops.py", "reference/test_model.py"]
 # Rows that show the mistakes of a module before those of everything that is built on it.
 ROWS = {"reductions": "linear layernorm softmax", "patches": "patch_embed", "positions": "add_positions",
         "normal_cdf": "gelu", "loss": "cross_entropy", "attention": "dot_product attention",
