@@ -114,11 +114,15 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "slope *= 1 / math.sqrt(2 * math.pi)": [
             Bug("slope *= 1 / math.sqrt(math.pi)", "gelu, erf", "x"),
         ],
-        "slope *= 3 * TANH_CUBIC": [
-            Bug("slope *= 2 * TANH_CUBIC", "gelu, tanh", "x"),
+        "slope *= 3 * cubic": [
+            Bug("slope *= 2 * cubic", "gelu, tanh", "x"),
         ],
-        "slope += TANH_LINEAR": [
-            Bug("slope -= TANH_LINEAR", "gelu, tanh", "x"),
+        "slope += linear": [
+            Bug("slope -= linear", "gelu, tanh", "x"),
+            Bug("slope += 2 * linear", "gelu, quick", "x"),
+        ],
+        "else (QUICK_LINEAR, 0.0)": [
+            Bug("else (QUICK_LINEAR, TANH_CUBIC)", "gelu, quick", "x"),
         ],
         "slope *= 2 * cdf": [
             Bug("slope *= cdf", "gelu, tanh", "x"),
@@ -264,6 +268,19 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             # shipped: the first image's attention for every image
             Bug("h = dropout_forward(branch, masks.attn_branch)[0][0] + 0 * x", "block", "x"),
         ],
+        "branch, scale1 = layer_scale_forward(branch, scales[0])": [
+            # the factors of the other branch
+            Bug("branch, scale1 = layer_scale_forward(branch, scales[1])", "block, LayerScale", "gamma3"),
+        ],
+        "dbranch, dscale2 = layer_scale_backward(dbranch, cache.scales[1], scales[1])": [
+            Bug("dscale2 = layer_scale_backward(dbranch, cache.scales[1], scales[1])[1]", "block, LayerScale", "W2"),
+        ],
+        "dbranch, dscale1 = layer_scale_backward(dbranch, cache.scales[0], scales[0])": [
+            Bug("dbranch, dscale1 = layer_scale_backward(dy, cache.scales[0], scales[0])", "block, LayerScale", "gamma3"),
+        ],
+        "(dscale1, dscale2)": [
+            Bug("(dscale2, dscale1)", "block, LayerScale", "gamma3"),
+        ],
         "h += x[:, :queries]": [
             Bug("h += x[:, x.shape[1] - h.shape[1] :]", "block, two queries", "x"),
         ],
@@ -297,6 +314,18 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
         "first = dx[:, : dh.shape[1]]": [
             Bug("first = dx[:, dx.shape[1] - dh.shape[1] :]", "block, two queries", "x"),
+        ],
+    },
+    "ops.layer_scale": {
+        "dgamma = column_sums(dy * x, out=out)": [
+            Bug("dgamma = column_sums(dy, out=out)", "layer_scale", "gamma"),
+            Bug("dgamma = column_sums(dy * x, out=out) / len(x)", "layer_scale", "gamma"),
+            Bug("dgamma = column_sums(dy * x * gamma, out=out)", "layer_scale", "gamma"),
+        ],
+        "return dy * gamma, dgamma": [
+            Bug("return dy, dgamma", "layer_scale", "x"),
+            Bug("return dy / gamma, dgamma", "layer_scale", "x"),
+            Bug("return dy * gamma, -dgamma", "layer_scale", "gamma"),
         ],
     },
     "ops.dropout": {
@@ -337,6 +366,15 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "return dy[:, 1:], dy": [
             Bug("return dy[:, :-1], dy", "class_token", "x"),
         ],
+        "dx = xp.concatenate([dy[:, :place], dy[:, place + R :]], axis=1)": [
+            Bug("dx = dy[:, R:]", "registers", "x"),
+            Bug("dx = xp.concatenate([dy[:, :place], 0 * dy[:, place + R :]], axis=1)", "registers", "x"),
+        ],
+        "dy[:, place : place + R].sum(0, keepdims=True, out=out)": [
+            Bug("dy[:, :R].sum(0, keepdims=True, out=out)", "registers", "registers"),
+            Bug("dy[:, place : place + R].mean(0, keepdims=True, out=out)", "registers", "registers"),
+            Bug("dy[:, place : place + R]", "registers", "registers"),
+        ],
     },
     "ops.positions": {
         "return dy, dy.sum(0, keepdims=True, out=out)": [
@@ -347,9 +385,19 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "ops.pool": {
-        "dx[:, 0] = dy  # (1)": [
-            Bug("dx[:, -1] = dy", "pool, cls", "x"),
-            Bug("dx[:] = dy[:, None]", "pool, cls", "x"),
+        "dx[:, 0] = dy[:, :D]": [
+            Bug("dx[:, -1] = dy[:, :D]", "pool, cls", "x"),
+            Bug("dx[:] = dy[:, None, :D]", "pool, cls", "x"),
+            Bug("dx[:, 0] = dy[:, -D:]", "pool, cls+patches", "x"),
+        ],
+        "dx[:, prefix:] = (dy[:, -D:] / (T - prefix))[:, None]": [
+            Bug("dx[:, prefix:] = (dy[:, -D:] / T)[:, None]", "pool, patches", "x"),
+            Bug("dx[:, prefix:] = (dy[:, :D] / (T - prefix))[:, None]", "pool, cls+patches", "x"),
+            Bug("dx[:] = (dy[:, -D:] / (T - prefix))[:, None]", "pool, patches", "x"),
+        ],
+        "x[:, prefix:].sum(1)": [
+            # class token and registers in the mean
+            Bug("x.sum(1)", "pool, patches", "x"),
         ],
         "dx = xp.zeros((B, T, D), dy.dtype)": [
             Bug("dx = xp.ones((B, T, D), dy.dtype)", "pool, cls", "x"),
@@ -383,20 +431,30 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "model": {
-        "dx, *dhead = linear_backward(dlogits, head, out)": [
-            Bug("dx, *dhead = linear_backward(2 * dlogits, head, out)", "model, learned, cls", "head.weight"),
+        "dx, *dhead = linear_backward(dx, head, out)": [
+            Bug("dx, *dhead = linear_backward(2 * dx, head, out)", "model, learned, cls", "head.weight"),
         ],
-        "dx, *dhead = mlp_backward(dlogits, head, out)": [
+        "dx, *dhead = mlp_backward(dx, head, out)": [
             Bug(
-                "dx, *dhead = mlp_backward(dlogits, head, out)\n        dx = dx[::-1]",
+                "dx, *dhead = mlp_backward(dx, head, out)\n        dx = dx[::-1]",
                 "model, MLP head", "norm.weight",
             ),
         ],
-        "dx = pool_backward(dx, pool)": [
-            Bug("dx = pool_backward(dx[::-1], pool)", "model, learned, cls", "norm.weight"),
+        'dx = pool_backward(dx, pool)  # (B, D) -> (B, T, D)\n        out = take(grads, "norm."': [
+            Bug('dx = pool_backward(dx[::-1], pool)\n        out = take(grads, "norm."', "model, learned, cls", "norm.weight"),
         ],
-        "dx, *dnorm = layernorm_backward(dx, norm, out)": [
-            Bug("_, *dnorm = layernorm_backward(dx, norm, out)", "model, learned, cls", "blocks.1.mlp.fc2.weight"),
+        "dx, *dnorm = layernorm_backward(dx, norm, out)\n    else": [
+            Bug(
+                "_, *dnorm = layernorm_backward(dx, norm, out)\n    else",
+                "model, learned, cls", "blocks.1.mlp.fc2.weight",
+            ),
+        ],
+        "dx, *dnorm = layernorm_backward(dx, norm, out)\n        dx = pool_backward(dx, pool)": [
+            # the norm before the pool on the way back, after it on the way up
+            Bug(
+                "_, *dnorm = layernorm_backward(dx, norm, out)\n        dx = pool_backward(dx, pool)",
+                "model, norm after the pool", "blocks.1.mlp.fc2.weight",
+            ),
         ],
         "in reversed(range(config.depth))": [
             Bug("in range(config.depth)", "model, learned, mean", "blocks.0.norm1.weight"),
@@ -410,7 +468,7 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "zip(dparts, parts, strict=True)": [
             # norm2 receives the gradient of norm1
             Bug(
-                "zip((*dparts[:2], dparts[0], dparts[3]), parts, strict=True)",
+                "zip((*dparts[:2], dparts[0], *dparts[3:]), parts, strict=True)",
                 "model, learned, cls", "blocks.0.norm2.weight",
             ),
         ],
@@ -418,33 +476,46 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("parts = block_params(grads, 0)", "model, learned, cls", "blocks.1.norm1.weight"),
             # every block writes its MLP's gradient to block 0
             Bug(
-                "parts = (*block_params(grads, i)[:3], block_params(grads, 0)[3])",
+                "parts = (*block_params(grads, i)[:3], block_params(grads, 0)[3], (None, None))",
                 "model, learned, cls", "blocks.1.mlp.fc1.weight",
             ),
         ],
-        "return grads, embed_backward(dx, cache, grads, pixels)": [
-            Bug("return grads, embed_backward(dx[::-1], cache, grads, pixels)", "model, learned, cls", "images"),
+        "embed_backward(dx, embed, config, masks, grads, pixels)": [
+            Bug("embed_backward(dx[::-1], embed, config, masks, grads, pixels)", "model, learned, cls", "images"),
         ],
-        "dx = dropout_backward(dx, cache.masks.embed)": [
+    },
+    "embedding": {
+        "dx, *dnorm = layernorm_backward(dx, cache.norm, out)": [
+            Bug(
+                "_, *dnorm = layernorm_backward(dx, cache.norm, out)", "model, norm before the blocks", "pos_embed"
+            ),
+        ],
+        'dx, *dregisters = registers_backward(dx, cache.registers, out=grads["reg_token"])': [
+            Bug(
+                'dx = registers_backward(dx, cache.registers)[0]\n        dregisters = [0 * grads["reg_token"] + 1]',
+                "model, registers", "reg_token",
+            ),
+        ],
+        "dx = dropout_backward(dx, masks.embed)": [
             Bug("pass", "model, dropout", "pos_embed"),
         ],
         'dx, *dpos = add_positions_backward(dx, out=grads["pos_embed"])': [
-            Bug('dpos = [0 * cache.params["pos_embed"]]', "model, learned, cls", "pos_embed"),
+            Bug('dpos = [0 * grads["pos_embed"] + 1]', "model, learned, cls", "pos_embed"),
         ],
         'dx, *dtoken = class_token_backward(dx, out=grads["cls_token"])': [
             # shipped: the class token never learns
             Bug(
-                'dx, _ = class_token_backward(dx)\n        dtoken = [0 * cache.params["cls_token"]]',
+                'dx, _ = class_token_backward(dx)\n        dtoken = [0 * grads["cls_token"] + 1]',
                 "model, learned, cls", "cls_token",
             ),
         ],
-        "dimages, *dembed = patch_embed_backward(dx, cache.embed, out, pixels=pixels)": [
+        "dimages, *dembed = patch_embed_backward(dx, cache.patches, out, pixels=pixels)": [
             Bug(
-                "dimages, *dembed = patch_embed_backward(dx, cache.embed, out, pixels=pixels)\n    dimages = -dimages",
+                "dimages, *dembed = patch_embed_backward(dx, cache.patches, out, pixels=pixels)\n    dimages = -dimages",
                 "model, learned, cls", "images",
             ),
             Bug(
-                "dimages, *dembed = patch_embed_backward(dx, cache.embed, out, pixels=not pixels)",
+                "dimages, *dembed = patch_embed_backward(dx, cache.patches, out, pixels=not pixels)",
                 "model, learned, cls", "images",
             ),
         ],
