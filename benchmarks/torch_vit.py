@@ -152,7 +152,8 @@ class TorchViT(nn.Module):
         size = config.image_size
         Sh, Sw = (size, size) if isinstance(size, int) else size
         rows, columns = Sh // config.patch_size, Sw // config.patch_size
-        class_token = config.has_class_token
+        reads_token = config.pool in ("cls", "cls+patches")
+        class_token = reads_token if config.class_token is None else config.class_token
         self.pool, self.prefix = config.pool, class_token + config.registers
         self.patch_embed = PatchEmbed(config.patch_size, config.channels, config.dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.dim)) if class_token else None

@@ -13,6 +13,11 @@ SWITCHES = {
     "norm_eps": 1e-6,
     "qkv_bias": True,
     "head_hidden": None,
+    "class_token": None,
+    "registers": 0,
+    "layer_scale": None,
+    "pre_norm": False,
+    "norm": "tokens",
 }
 MODELS: dict[str, dict[str, Any]] = {
     "small": {
@@ -23,8 +28,12 @@ MODELS: dict[str, dict[str, Any]] = {
         "image_size": (224, 224), "patch_size": 16, "channels": 3, "classes": 1000,
         "dim": 192, "depth": 12, "heads": 3, "mlp_dim": 768, **SWITCHES,
     },
+    "small16": {  # ViT-S/16 at 224 x 224
+        "image_size": (224, 224), "patch_size": 16, "channels": 3, "classes": 1000,
+        "dim": 384, "depth": 12, "heads": 6, "mlp_dim": 1536, **SWITCHES,
+    },
 }  # fmt: skip
-BATCHES = {"small": 128, "tiny": 8}
+BATCHES = {"small": 128, "tiny": 8, "small16": 16}
 
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.05
