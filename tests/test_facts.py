@@ -202,7 +202,7 @@ FACTS = {
     "the sum of gamma·dgamma is the sum of dy·y.": factors_of_layer_scale,
     "dregisters does not depend on dy of the other tokens.": registers_see_their_own_rows,
     "every row sums to zero.": rows_of_the_loss,
-    "dlogits is zero only where p = t, which finite logits reach only with label smoothing.": smoothing_makes_an_end,
+    "dlogits is zero only where p = t, which finite logits cannot reach where t is 0 or 1.": smoothing_makes_an_end,
 }
 
 
