@@ -61,7 +61,7 @@ def embed_forward(
 
 
 def embed_backward(
-    dx: Array, cache: EmbedCache, config: ViTConfig, masks: Masks | None, grads: Params, pixels: bool = True
+    dx: Array, cache: EmbedCache, config: ViTConfig, masks: Masks | None, grads: Params, pixels: bool
 ) -> Array:
     """Given dx (B, T, D) and the cache, return dimages (B, C, Sh, Sw), or None with pixels=False; the gradients of the
     parameters are written into `grads`.

@@ -12,7 +12,7 @@ import numpy as np
 from .backend import Array, array_module, same_values
 
 
-@dataclass(repr=False, eq=False)
+@dataclass
 class AdamWState:
     """AdamW's state between steps: running means of the gradient and of its square, and the step number."""
 

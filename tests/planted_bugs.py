@@ -276,7 +276,10 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("dscale2 = layer_scale_backward(dbranch, cache.scales[1], scales[1])[1]", "block, LayerScale", "W2"),
         ],
         "dbranch, dscale1 = layer_scale_backward(dbranch, cache.scales[0], scales[0])": [
-            Bug("dbranch, dscale1 = layer_scale_backward(dy, cache.scales[0], scales[0])", "block, LayerScale", "gamma3"),
+            Bug(
+                "dbranch, dscale1 = layer_scale_backward(dy, cache.scales[0], scales[0])",
+                "block, LayerScale", "gamma3",
+            ),
         ],
         "(dscale1, dscale2)": [
             Bug("(dscale2, dscale1)", "block, LayerScale", "gamma3"),
@@ -441,7 +444,10 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             ),
         ],
         'dx = pool_backward(dx, pool)  # (B, D) -> (B, T, D)\n        out = take(grads, "norm."': [
-            Bug('dx = pool_backward(dx[::-1], pool)\n        out = take(grads, "norm."', "model, learned, cls", "norm.weight"),
+            Bug(
+                'dx = pool_backward(dx[::-1], pool)\n        out = take(grads, "norm."',
+                "model, learned, cls", "norm.weight",
+            ),
         ],
         "dx, *dnorm = layernorm_backward(dx, norm, out)\n    else": [
             Bug(
@@ -511,7 +517,8 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
         "dimages, *dembed = patch_embed_backward(dx, cache.patches, out, pixels=pixels)": [
             Bug(
-                "dimages, *dembed = patch_embed_backward(dx, cache.patches, out, pixels=pixels)\n    dimages = -dimages",
+                "dimages, *dembed = patch_embed_backward(dx, cache.patches, out, pixels=pixels)\n"
+                "    dimages = -dimages",
                 "model, learned, cls", "images",
             ),
             Bug(

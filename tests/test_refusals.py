@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivit import ViT, ViTConfig
+from minivit import ViT, ViTConfig, model
 from minivit.errors import TrainingError
 from minivit.ops import (
     attention_forward,
@@ -16,7 +16,7 @@ from minivit.ops import (
 )
 from minivit.optim import AdamWState, adamw_step, clip_by_norm, ema_step
 from minivit.parallel import WorkerPool
-from minivit.params import Params
+from minivit.params import Params, keep
 from minivit.train import TrainConfig, Trainer, fit
 from minivit.train.evaluate import probabilities
 from tests.tools import tiny
@@ -32,9 +32,9 @@ def adamw(**settings):
 
 
 def spoiled():
-    model = ViT(tiny.config())
-    model.params["head.bias"][1] = np.nan
-    return model
+    one = ViT(tiny.config())
+    one.params["head.bias"][1] = np.nan
+    return one
 
 
 def other_parameters():
@@ -55,9 +55,11 @@ REFUSED = {
     "odd positions": (lambda: sincos1d(np, 4, 5), "must be even, not 5"),
     "positions of six": (lambda: sincos2d(np, 2, 2, 6), "4 divides, not 6"),
     "a beta of one": (lambda: adamw(beta2=1.0), r"beta1 and beta2 .* 0.9 and 1.0"),
+    "a beta1 of one": (lambda: adamw(beta1=1.0), r"beta1 and beta2 .* 1.0 and 0.99"),
     "a negative beta": (lambda: adamw(beta1=-0.5), r"beta1 and beta2 .* -0.5 and 0.99"),
     "a limit of zero": (lambda: clip_by_norm(np.ones(3), 0.0), "limit of the norm must be positive, not 0.0"),
     "a limit that is NaN": (lambda: clip_by_norm(np.ones(3), np.nan), "limit of the norm must be positive, not nan"),
+    "a decay of one": (lambda: ema_step(np.ones(3), np.ones(3), 1.0, 1), r"must lie in \[0, 1\), not 1.0"),
     "a decay of two": (lambda: ema_step(np.ones(3), np.ones(3), 2.0, 1), r"must lie in \[0, 1\), not 2.0"),
     "an integer model": (lambda: ViT(dtype="int32"), "computes in float32 or float64, not int32"),
     "half a float": (lambda: ViT(dtype="float16"), "computes in float32 or float64, not float16"),
@@ -82,3 +84,21 @@ def test_what_makes_no_sense_is_refused(what):
     call, message = REFUSED[what]
     with pytest.raises((ValueError, TrainingError), match=message):
         call()
+
+
+def test_the_ends_of_the_ranges_are_taken():
+    """No running mean at all: the last gradient, and the last weights."""
+    adamw(beta1=0.0, beta2=0.0)
+    mean = np.zeros(3)
+    ema_step(mean, np.ones(3), 0.0, 5)
+    assert (mean == 1).all()
+
+
+def test_as_many_gradients_as_parameters(monkeypatch):
+    with pytest.raises(ValueError, match="zip"):
+        keep([np.ones(2)], [np.ones(2), np.ones(2)])
+    logits, cache = MODEL.forward(IMAGES.astype("float32"))
+    backward = model.block_backward
+    monkeypatch.setattr(model, "block_backward", lambda *arguments: backward(*arguments)[:-1])
+    with pytest.raises(ValueError, match="zip"):
+        MODEL.backward(np.ones_like(logits), cache)
