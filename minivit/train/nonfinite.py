@@ -10,6 +10,9 @@ from ..backend import array_module
 from ..parallel import WorkerPool, loss_and_grads
 from .trainer import Trainer
 
+PASSES = {"vit_forward", "vit_backward"}
+BLOCKS = {"block_forward", "block_backward"}
+
 
 def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -> str:
     """Repeat the failed step on the same batch (B, C, Sh, Sw) and watch every operation; one line that names the
@@ -21,11 +24,19 @@ def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -
         if not _finite(value):
             return f"the parameter {name} itself is not finite"
     found: list[str] = []
+    depth = trainer.model.config.depth
+    begun: list[str] = []  # the blocks that the present pass has begun
 
     def watch(frame: FrameType, event: str, value: Any) -> None:
         name = frame.f_code.co_name
-        if event == "return" and not found and name.endswith(("_forward", "_backward")) and not _finite(value):
-            found.append(_place(frame))
+        if found or not name.endswith(("_forward", "_backward")):
+            return
+        if event == "call" and name in PASSES:
+            begun.clear()
+        elif event == "call" and name in BLOCKS:
+            begun.append(name)
+        elif event == "return" and not _finite(value):
+            found.append(_place(frame, depth - len(begun) if name.endswith("_backward") else len(begun) - 1))
 
     before = sys.getprofile()
     sys.setprofile(watch)
@@ -49,15 +60,11 @@ def _finite(value: Any) -> bool:
     return bool(array_module(value).isfinite(value).all())
 
 
-def _place(frame: FrameType | None) -> str:
-    """Names of the functions from an operation up to the whole model's pass, and the block."""
+def _place(frame: FrameType | None, index: int) -> str:
+    """Names of the functions from an operation up to the whole model's pass; and the block, if it is in one."""
     names: list[str] = []
-    block = ""
-    while frame is not None:
-        name = frame.f_code.co_name
-        if name in ("vit_forward", "encoder_forward", "vit_backward"):
-            block = f" of block {frame.f_locals['i']}" if "block_" in "".join(names) else ""
-            break
-        names.append(name)
+    while frame is not None and frame.f_code.co_name not in PASSES:
+        names.append(frame.f_code.co_name)
         frame = frame.f_back
-    return " in ".join(name for name in names if name.endswith(("_forward", "_backward"))) + block
+    operations = [name for name in names if name.endswith(("_forward", "_backward")) and name != "encoder_forward"]
+    return " in ".join(operations) + (f" of block {index}" if BLOCKS & set(names) else "")
