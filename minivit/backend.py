@@ -63,7 +63,8 @@ class _Lines:
 def _kernel(lines: _Lines) -> Callable[..., Any]:
     import cupy
 
-    return cupy.fuse(kernel_name=lines.function.__name__.replace("<lambda>", "lines"))(lines.function)
+    name = lines.function.__name__.strip("<>")  # "<lambda>" is no name for a kernel
+    return cupy.fuse(kernel_name=f"minivit_{name}")(lines.function)
 
 
 def device_module(device: str) -> ModuleType:

@@ -30,13 +30,8 @@ def gelu_forward(x: Array, form: str = "erf") -> tuple[Array, GeluCache]:
     >>> gelu_backward(np.ones(3), cache).round(4)  # the slope
     array([-0.0852,  0.5   ,  1.0852])
     """
-
-    def gate(x: Array) -> tuple[Array, Array]:
-        cdf = normal_cdf(x, form)
-        return x * cdf, cdf
-
-    y, cdf = fused(gate, x)
-    return y, GeluCache(x, cdf, form)
+    cdf = fused(lambda x: normal_cdf(x, form), x)
+    return x * cdf, GeluCache(x, cdf, form)
 
 
 def gelu_backward(dy: Array, cache: GeluCache) -> Array:

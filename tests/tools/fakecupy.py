@@ -435,7 +435,7 @@ def _launch(function, *args):
     before = stats["launch"], stats["alloc"]
     results = function(*args)
     made = [r for r in (results if isinstance(results, tuple) else (results,)) if isinstance(r, ndarray)]
-    new = [r for r in made if all(r is not a for a in args)]
+    new = [r for r in made if not [a for a in args if a is r]]
     stats["launch"], stats["alloc"] = before[0] + 1, before[1] + len(new)
     return results
 
