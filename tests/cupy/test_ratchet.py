@@ -1,4 +1,4 @@
-"""What a training step costs on a card, counted on the published CuPy package. Numbers may fall; rises need a reason."""
+"""What a training step costs on a card, counted on the published CuPy package. Numbers may fall; a rise needs a why."""
 
 import numpy as np
 import pytest
