@@ -1,61 +1,178 @@
-"""Why a gradient does not match: which entry, which kind of mistake, or whether there is a gradient at all."""
+"""Why a gradient does not match: which entries, which kind of mistake, or whether there is a gradient at all."""
 
 import math
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from .numeric import Probe, complex_step, cosine, has_kink, quick_difference, rms, unit
+from .kinks import find_kink
+from .numeric import complex_step, cosine, differences, quick_difference, rms, short_difference, unit
+from .raised import raised
 from .report import Row
+from .search import CLEAR, Search, bisect, block
 
-SAMPLE = 200  # entries of a tensor that are looked at one by one
-CLEAR = 1e-6  # relative; entries that differ by more are wrong beyond doubt
+SAMPLE = 24  # entries of a tensor that are looked at one by one, besides the one that bisection finds
 
 
-def explain_failure(row: Row, probe: Probe, gradient: np.ndarray, live: np.ndarray, method: str) -> Row:
-    """The failed row with its problem put into words: its worst entry, and what is the matter with the gradient."""
-    entries = [tuple(map(int, index)) for index in np.argwhere(live)]
-    entries = entries[:: -(-len(entries) // SAMPLE)]
-    floor = rms(gradient[live])
-    if has_kink(probe, live / math.sqrt(len(live.nonzero()[0])), floor):
-        bent = next((index for index in entries if has_kink(probe, unit(live.shape, index), floor)), entries[0])
-        place = f"{probe.tensor}{list(bent)} = {probe.x[bent]:.6g}"
+class Failure(NamedTuple):
+    """A row that failed, and what it takes to find out why."""
+
+    row: Row
+    search: Search
+    method: str
+    numeric: np.ndarray | None  # the whole numeric gradient, if the method measured it
+    rng: np.random.Generator
+
+    @property
+    def floor(self) -> float:
+        """The size of a typical entry of the gradient."""
+        return rms(self.search.gradient[self.search.live])
+
+
+def explain_failure(failure: Failure, others: Mapping[str, np.ndarray]) -> Row:
+    """The failed row with its problem put into words: its worst entry, and what is the matter with the gradient.
+
+    others: the gradients of the tensors of the same shape, by name; one of them may be in this one's place.
+    """
+    row, search, probe = failure.row._replace(sought=True), failure.search, failure.search.probe
+    if not math.isfinite(row.numeric):
+        return row._replace(problem=_without_derivative(search))
+    gap = abs(row.analytic - row.numeric)
+    bent = find_kink(probe, search.live, search.direction, gap, failure.floor)
+    if bent is not None:
         return row._replace(
-            problem=f"there is no gradient here: the slopes left and right of {place} differ at every step size, "
-            "as at a kink (relu at 0) or a jump. Move the inputs away from it and check again"
+            problem=f"there is no gradient here: the slopes left and right of {_entry(search, bent)} differ at every "
+            "step size, as at a kink (relu at 0, max of equal values) or a jump. Move the inputs away from it and "
+            "check again"
         )
-    derivative = complex_step if method == "complex" else quick_difference
-    analytic = np.array([gradient[index] for index in entries])
-    numeric = np.array([derivative(probe, unit(live.shape, index)) for index in entries])
+    if failure.method == "complex":
+        plain = differences(probe, search.direction, failure.floor)
+        if abs(plain - row.numeric) > CLEAR * max(abs(plain), failure.floor):
+            return row._replace(problem=_not_analytic(failure, abs(plain - row.analytic) <= CLEAR * abs(plain)))
+    if words := _in_another_place(failure, others):
+        return row._replace(problem=f"relative error {row.relative_error:.1e}; {words}")
+    return _describe(failure)
+
+
+def _describe(failure: Failure) -> Row:
+    """The row with its worst entry, and a hint from the entries that were looked at."""
+    row, search = failure.row._replace(sought=True), failure.search
+    entries, numeric = _sample(failure)
+    analytic = np.array([search.gradient[index] for index in entries])
     gaps = abs(analytic - numeric)
     worst = int(gaps.argmax())  # NaN counts as the largest
     a, n = float(analytic[worst]), float(numeric[worst])
-    place = f"{probe.tensor}{list(entries[worst])}"
-    if method == "complex":
-        plain = quick_difference(probe, unit(live.shape, entries[worst]))
-        if abs(plain - a) <= CLEAR * max(abs(a), floor) < abs(n - a):
-            return row._replace(
-                problem=f"forward is not analytic: at {place} the complex step gives {n:.9g}, differences {plain:.9g}, "
-                "as backward does. Look for abs, conj, .real or .var in forward, or use method='differences'"
-            )
     angle = cosine(analytic, numeric)
-    problem = f"relative error {row.relative_error:.1e}; worst entry {place}: analytic {a:.9g}, numeric {n:.9g}"
-    return row._replace(cosine=angle, problem=problem + _hint(analytic, numeric, gaps, angle, abs(probe.dy).max()))
+    problem = f"relative error {row.relative_error:.1e}; worst entry {search.probe.tensor}{list(entries[worst])}: "
+    problem += f"analytic {a:.9g}, numeric {n:.9g}. " + _hint(failure, analytic, numeric, gaps, angle)
+    return row._replace(cosine=angle, problem=problem)
 
 
-def _hint(analytic: np.ndarray, numeric: np.ndarray, gaps: np.ndarray, angle: float, scale: float) -> str:
-    """What kind of mistake this looks like, as the end of a sentence."""
-    if not analytic.any() and not numeric.any():
-        return ". Nothing depends on this tensor: is it used, or was its branch dropped? If so, declare it in `zeros`"
-    if max(abs(analytic).max(), abs(numeric).max()) <= 1e-12 * scale:
-        return ". Both are about zero: if the gradient is zero by the mathematics, declare it in `zeros`"
-    if not analytic.any():
-        return ". The whole gradient is zero: nothing was sent back to this tensor"
+def _sample(failure: Failure) -> tuple[list[tuple[int, ...]], np.ndarray]:
+    """Some entries, the one that bisection finds among them, and their numeric derivatives."""
+    search, live = failure.search, failure.search.live
+    entries = [tuple(map(int, index)) for index in np.argwhere(live)]
+    if failure.numeric is not None:
+        return entries, failure.numeric[live]
+    if len(entries) > SAMPLE:
+        chosen = failure.rng.choice(len(entries), SAMPLE, replace=False)
+        found = bisect(live, search.direction, search.gap)
+        entries = list(dict.fromkeys([found, *(entries[i] for i in chosen)]))
+    derivative = complex_step if failure.method == "complex" else quick_difference
+    numeric = np.array([derivative(search.probe, unit(live.shape, index)) for index in entries])
+    if failure.method != "complex":
+        worst = int(abs(np.array([search.gradient[index] for index in entries]) - numeric).argmax())
+        numeric[worst] = differences(search.probe, unit(live.shape, entries[worst]), failure.floor)
+    return entries, numeric
+
+
+def _hint(failure: Failure, analytic: np.ndarray, numeric: np.ndarray, gaps: np.ndarray, angle: float) -> str:
+    """What kind of mistake this looks like, in a sentence or two."""
+    if not failure.search.gradient[failure.search.live].any():
+        return "The whole gradient is zero: nothing was sent back to this tensor"
     ratio = rms(analytic) / rms(numeric) if numeric.any() else math.inf
     if angle > 1 - CLEAR**2 and abs(ratio - 1) > CLEAR:
-        return f". Every entry is {ratio:.6g} times what it should be: look for a factor"
+        return f"Every entry is {ratio:.6g} times what it should be: look for a factor"
     if angle < -1 + CLEAR**2:
-        return f". Every entry is {-ratio:.6g} times what it should be: look for a sign"
-    wrong = int((gaps > CLEAR * max(rms(analytic), rms(numeric))).sum())
+        return f"Every entry is {-ratio:.6g} times what it should be: look for a sign"
+    size = max(rms(analytic), rms(numeric))
+    if (gaps <= 1e-3 * np.maximum(abs(numeric), 0.1 * size)).all():
+        if not gaps.max() > 1e-9 * size:
+            return (
+                "No entry is wrong by itself: a kink (relu, max, abs) lies within reach of the steps when many entries "
+                "move at once. Check fewer entries, or move the inputs away from it"
+            )
+        digits = int(-math.log10(gaps.max() / size))
+        return (
+            f"They agree to {digits} digits: look for a constant with few digits, an epsilon that backward leaves out, "
+            "or a cast to float32"
+        )
+    wrong = int((gaps > CLEAR * size).sum())
     count = "all" if wrong == gaps.size else f"{wrong} of {gaps.size}"
     where = f"Of the entries looked at, {count} are wrong, at a cosine of {angle:.4f}"
-    return f". {where}: look for a missing, extra or wrong term, a wrong axis, or a transpose"
+    return f"{where}{_where(failure, wrong == gaps.size)}: look for a missing, extra or wrong term, a wrong axis, or a transpose"
+
+
+def _where(failure: Failure, everywhere: bool) -> str:
+    """Where all wrong entries lie, if not everywhere."""
+    search = failure.search
+    if everywhere and failure.numeric is None:
+        return ""
+    if failure.numeric is None:
+        region = search.region(failure.rng)
+    else:
+        gaps = abs(search.gradient - failure.numeric) * search.live
+        wrong = np.argwhere(gaps > CLEAR * max(failure.floor, rms(failure.numeric)))
+        region = block([sorted(set(axis.tolist())) for axis in wrong.T], gaps.shape) if len(wrong) else ""
+    return f", and the wrong ones all lie in {search.probe.tensor}{region}" if region else ""
+
+
+def _in_another_place(failure: Failure, others: Mapping[str, np.ndarray]) -> str:
+    """Whether the gradient that belongs here was returned for another tensor, or is the transpose of this one."""
+    search, row = failure.search, failure.row
+
+    def belongs(gradient: np.ndarray) -> bool:
+        if failure.numeric is not None:
+            return bool(abs((gradient - failure.numeric) * search.live).max() <= CLEAR * rms(failure.numeric))
+        value = float((gradient * search.direction).sum())
+        return abs(value - row.numeric) <= CLEAR * max(abs(row.numeric), rms(gradient[search.live]))
+
+    for name, gradient in others.items():
+        if belongs(gradient):
+            return f"what was returned for {name} is the gradient of {search.probe.tensor}: look at the order"
+    if search.gradient.ndim > 1 and search.gradient.shape[-1] == search.gradient.shape[-2]:
+        if belongs(search.gradient.swapaxes(-1, -2)):
+            return "its transpose is the gradient: look for a transpose"
+    return ""
+
+
+def _without_derivative(search: Search) -> str:
+    """What is the matter where no step gives a finite derivative."""
+    probe = search.probe
+    h = probe.step(search.direction) / 2**20
+    place = _entry(search, bisect(search.live, search.direction, lambda part: probe.slope(part, h)))
+    what = f"forward {raised(probe.raised[-1])}" if probe.raised else "forward gives NaN or infinity"
+    return f"{what} at every step away from {place}, however small: choose inputs further inside its domain"
+
+
+def _not_analytic(failure: Failure, right: bool) -> str:
+    search = failure.search
+
+    def apart(direction: np.ndarray) -> float:
+        length = math.sqrt(float((direction * direction).sum()))
+        return complex_step(search.probe, direction) - length * short_difference(search.probe, direction / length)
+
+    index = bisect(search.live, search.direction, apart)
+    one, two = (derivative(search.probe, unit(search.live.shape, index)) for derivative in (complex_step, quick_difference))
+    place = f"{search.probe.tensor}{list(index)}"
+    verdict = "as backward does" if right else f"and backward {search.gradient[index]:.9g}"
+    return (
+        f"forward is not analytic: at {place} the complex step gives {one:.9g}, differences {two:.9g}, {verdict}. "
+        "Look for abs, conj, .real or .var in forward, or use method='differences'"
+    )
+
+
+def _entry(search: Search, index: tuple[int, ...]) -> str:
+    """An entry and its value: "x[1, 2] = 0"."""
+    return f"{search.probe.tensor}{list(index)} = {search.probe.x[index]:.6g}"

@@ -13,8 +13,11 @@ import numpy as np
 
 STEP = 0.1  # the largest step moves a typical entry by this part of a typical entry
 HALVINGS = 16
+MORE_HALVINGS = 24  # where a kink within reach of the steps keeps the estimates apart
 ROUNDING = 2.0**-51  # of a sum of terms, relative to the sum of their sizes
+FLOAT32_ROUNDING = 2.0**-22
 CONVERGED = 1e-11
+GOOD_ENOUGH = 1e-9  # after HALVINGS
 COMPLEX_STEP = 1e-30
 
 
@@ -29,7 +32,11 @@ class Probe(NamedTuple):
     inputs: Mapping[str, Any]  # by name, as forward takes them
     tensor: str
     dy: np.ndarray
+    y0: np.ndarray  # the output at the inputs
     checked: tuple[str, ...]  # the inputs that are differentiated: the complex step makes them all complex
+    raised: list[Exception]  # what forward raised at steps
+    rounding: float = ROUNDING
+    size: float | None = None  # of the entries that move; None: that of a typical entry of x
 
     @property
     def x(self) -> np.ndarray:
@@ -37,25 +44,38 @@ class Probe(NamedTuple):
         return self.inputs[self.tensor]
 
     def y(self, value: np.ndarray) -> np.ndarray:
-        """The output with this value in place of x."""
-        with np.errstate(all="ignore"):  # a step may leave the domain; then it gives NaN, and is not used
-            return np.asarray(self.forward(**{**self.inputs, self.tensor: value})[0])
+        """The output with this value in place of x. A step may leave the domain: then it is NaN, and is not used."""
+        try:
+            with np.errstate(all="ignore"):
+                y = np.asarray(self.forward(**{**self.inputs, self.tensor: value})[0])
+            if y.shape != self.y0.shape:
+                raise ValueError(f"y has shape {self.y0.shape} at the inputs, but {y.shape} at a step away from them")
+        except Exception as error:
+            self.raised.append(error)
+            return np.full(self.y0.shape, math.nan)
+        return y
 
     def slope(self, direction: np.ndarray, h: float) -> float:
         """The central difference <dy, y(x + h·r) - y(x - h·r)>/2h; its error falls with h² until rounding, which
         grows with 1/h, takes over."""
         shift = h * direction
-        return float((self.dy * (self.y(self.x + shift) - self.y(self.x - shift))).sum()) / (2 * h)
+        with np.errstate(all="ignore"):
+            return float((self.dy * (self.y(self.x + shift) - self.y(self.x - shift))).sum()) / (2 * h)
 
     def bend(self, direction: np.ndarray, h: float) -> float:
         """The slope to the right minus the slope to the left: it falls with h, unless there is a kink at x."""
         shift = h * direction
-        y = self.y(self.x)
-        return float((self.dy * ((self.y(self.x + shift) - y) + (self.y(self.x - shift) - y))).sum()) / h
+        with np.errstate(all="ignore"):
+            right, left = self.y(self.x + shift) - self.y0, self.y(self.x - shift) - self.y0
+            return float((self.dy * (right + left)).sum()) / h
 
     def step(self, direction: np.ndarray) -> float:
         """The largest h to try along a unit direction: it moves each entry that moves by about STEP typical entries."""
-        return STEP * (rms(self.x) or 1.0) * math.sqrt(np.count_nonzero(direction))
+        return STEP * (self.size or rms(self.x) or 1.0) * math.sqrt(np.count_nonzero(direction))
+
+    def noise(self, h: float) -> float:
+        """What rounding may add to a slope at step h."""
+        return self.rounding * float(abs(self.dy * self.y0).sum()) / h
 
 
 def differences(probe: Probe, direction: np.ndarray, floor: float = 0.0) -> float:
@@ -65,20 +85,23 @@ def differences(probe: Probe, direction: np.ndarray, floor: float = 0.0) -> floa
     (2) h is halved again and again; of all estimates, the one is kept that moved least from the two that made it.
         That chooses the step for this tensor: small enough for (1), large enough to round little.
     (3) Ends at a change below CONVERGED, relative to the slope or to `floor`, or below what rounding will do to the
-        next step: beyond that, estimates agree by chance.
+        next step: beyond that, estimates agree by chance. Goes on beyond HALVINGS only where nothing has settled:
+        one of many entries is near a kink, and no step that reaches it is small enough.
     """
     h = probe.step(direction)
-    rounding = ROUNDING * float(abs(probe.dy * probe.y(probe.x)).sum()) / h
+    rounding = probe.noise(h)
     best, smallest = math.nan, math.inf
     before: list[float] = []
-    for halving in range(HALVINGS):
+    for halving in range(MORE_HALVINGS):
         row = [probe.slope(direction, h / 2**halving)]
         for k, coarse in enumerate(before):
             row.append(row[k] + (row[k] - coarse) / (4 ** (k + 1) - 1))  # (1)
             change = max(abs(row[-1] - row[k]), abs(row[-1] - coarse))
             if change < smallest:  # (2) NaN is never smaller
                 best, smallest = row[-1], change
-        if smallest <= max(CONVERGED * max(abs(best), floor), rounding * 2 ** (halving + 1)):  # (3)
+        size = max(abs(best), floor)
+        enough = GOOD_ENOUGH if halving + 1 >= HALVINGS else CONVERGED
+        if smallest <= max(enough * size, rounding * 2 ** (halving + 1)):  # (3)
             break
         before = row
     return best
@@ -90,6 +113,12 @@ def quick_difference(probe: Probe, direction: np.ndarray) -> float:
     return (4 * probe.slope(direction, h / 2) - probe.slope(direction, h)) / 3
 
 
+def short_difference(probe: Probe, direction: np.ndarray) -> float:
+    """The derivative along a unit direction to about seven digits, from two forward passes at a step so short that
+    few of many entries meet a kink."""
+    return probe.slope(direction, probe.step(direction) / 2**14)
+
+
 def complex_step(probe: Probe, direction: np.ndarray) -> float:
     """The derivative along a direction as imag(f(x + i·h·r))/h with h = 1e-30.
 
@@ -97,29 +126,46 @@ def complex_step(probe: Probe, direction: np.ndarray) -> float:
     and h can be so small that the rest vanishes. It needs a forward pass that is analytic and takes complex numbers.
     Raises NotComplex where it does not take them.
     """
-    inputs = {name: x.astype(complex) if name in probe.checked else x for name, x in probe.inputs.items()}
-    value = probe.x + 1j * COMPLEX_STEP * direction
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", np.exceptions.ComplexWarning)
-        try:
-            y = probe._replace(inputs=inputs).y(value)
-        except (TypeError, np.exceptions.ComplexWarning) as error:
-            raise NotComplex(f"forward does not take complex numbers ({error}): use method='differences'") from error
-    if y.dtype.kind != "c":
-        raise NotComplex(f"forward lost the imaginary part and returned {y.dtype}: use method='differences'")
+    y = complex_output(probe, {probe.tensor: direction})
     return float((probe.dy * y.imag).sum()) / COMPLEX_STEP
 
 
-def has_kink(probe: Probe, direction: np.ndarray, floor: float) -> bool:
-    """Whether y bends or jumps at x itself: at a step 64 times smaller, the slopes to the left and to the right are
-    as far apart as before, or the slope is that much larger."""
-    wide = probe.step(direction) / 64
-    narrow = wide / 64
-    rounding = 1e-12 * float(abs(probe.dy * probe.y(probe.x)).sum()) / narrow
-    bend, slope = abs(probe.bend(direction, narrow)), abs(probe.slope(direction, narrow))
-    bends = bend > 1e-3 * max(slope, floor) and bend > abs(probe.bend(direction, wide)) / 2
-    jumps = slope > floor and slope > 32 * abs(probe.slope(direction, wide))
-    return (bends and bend > rounding) or (jumps and slope > rounding)
+def complex_output(probe: Probe, directions: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The output at x + i·h·r, for the inputs that have a direction r. Raises NotComplex."""
+    inputs = {name: x.astype(complex) if name in probe.checked else x for name, x in probe.inputs.items()}
+    for name, direction in directions.items():
+        inputs[name] = inputs[name] + 1j * COMPLEX_STEP * direction
+    advice = "use method='differences'"
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)
+        try:
+            y = np.asarray(probe.forward(**inputs)[0])
+        except np.exceptions.ComplexWarning as error:
+            cause = "look for a buffer of np.zeros or np.empty without dtype=x.dtype, or a cast to float"
+            raise NotComplex(f"forward does not take complex numbers ({error}): {cause}, or {advice}") from error
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            raise NotComplex(f"forward does not take complex numbers ({said}): {advice}") from error
+    if y.dtype.kind != "c":
+        raise NotComplex(f"forward lost the imaginary part and returned {y.dtype}: {advice}")
+    if y.shape != probe.y0.shape:
+        raise NotComplex(f"forward returned shape {y.shape} for complex numbers, {probe.y0.shape} otherwise: {advice}")
+    return y
+
+
+def is_symmetric(probe: Probe, directions: Mapping[str, np.ndarray]) -> bool:
+    """Whether y(x - i·h·r) is the conjugate of y(x + i·h·r), as it is for every function without a kink at x.
+    Raises NotComplex."""
+    above = complex_output(probe, directions).imag
+    below = complex_output(probe, {name: -direction for name, direction in directions.items()}).imag
+    return bool(abs(above + below).max() <= GOOD_ENOUGH * max(abs(above).max(), abs(below).max()))
+
+
+def zero_limit(probe: Probe, direction: np.ndarray) -> float:
+    """What rounding may leave, at a normal step, of a derivative that is zero by the mathematics."""
+    h = probe.step(direction)
+    y = max((probe.y0, probe.y(probe.x + h * direction), probe.y(probe.x - h * direction)), key=lambda y: abs(y).sum())
+    return 1000 * probe._replace(y0=y).noise(h)
 
 
 def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
@@ -127,6 +173,12 @@ def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
     direction = np.zeros(shape)
     direction[index] = 1
     return direction
+
+
+def random_unit(where: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random direction of length 1 in the entries that are true in `where`."""
+    direction = rng.standard_normal(where.shape) * where
+    return direction / math.sqrt(float((direction * direction).sum()))
 
 
 def rms(a: np.ndarray) -> float:

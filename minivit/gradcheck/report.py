@@ -35,13 +35,20 @@ class Row(NamedTuple):
     cosine: float | None  # between the two whole gradients, where both are known
     passed: bool
     problem: str = ""  # what is wrong, in words; empty if nothing is
+    note: str = ""  # what else to know about the numbers: a bound of its own, say
+    sought: bool = True  # whether the cause of a failure was sought
 
     def cells(self) -> tuple[str, str, str, str]:
         """analytic, numeric, relative_error and cosine as they are printed."""
         if math.isnan(self.analytic) and math.isnan(self.numeric):
             return "-", "-", "-", ""
         cosine = "" if self.cosine is None else f"{self.cosine:.6f}"
-        return f"{self.analytic:+.9e}", f"{self.numeric:+.9e}", f"{self.relative_error:.1e}", cosine
+        return f"{self.analytic:+.9e}", f"{self.numeric:+.9e}", self.error, cosine
+
+    @property
+    def error(self) -> str:
+        """relative_error as it is printed."""
+        return "-" if math.isnan(self.relative_error) else f"{self.relative_error:.1e}"
 
     @classmethod
     def failed(cls, tensor: str, shape: tuple[int, ...], problem: str) -> "Row":
@@ -57,6 +64,7 @@ class Report(NamedTuple):
     bound: float
     seed: int
     rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()  # what was not checked, and what else a reader of a green report should know
 
     @property
     def passed(self) -> bool:
@@ -83,7 +91,9 @@ class Report(NamedTuple):
     def __str__(self) -> str:
         header = ("tensor", "shape", "analytic", "numeric", "relative error", "cosine")
         lines = [(row.tensor, str(row.shape), *row.cells()) for row in self.rows]
-        return f"{table(header, lines, left=2)}\n{self.summary()}"
+        lines = table(header, lines, left=2).splitlines()
+        rows = [f"{line}  {row.note}".rstrip() for line, row in zip(lines[1:], self.rows)]
+        return "\n".join([lines[0], *rows, *(f"note: {note}" for note in self.notes), self.summary()])
 
     def to_list(self) -> list[dict[str, Any]]:
         """A dictionary of plain JSON values for each row; a number that does not exist is None."""
