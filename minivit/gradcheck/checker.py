@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import ConfigTypeError
 from ..rng import GRADIENT_CHECK, generator
 from .contract import PairRun, copies, run_pair
 from .convention import Pair
@@ -30,6 +31,13 @@ class Options(NamedTuple):
     seed_numpy: bool = False
     reuse: bool = False
     causes: int = CAUSES
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Options":
+        """The options given by name. Raises ConfigTypeError for a name that is none."""
+        if unknown := [name for name in given if name not in cls._fields]:
+            raise ConfigTypeError(f"no option is called {unknown[0]!r}: they are {', '.join(cls._fields)}")
+        return cls(**given)
 
 
 def check_pair(
@@ -71,17 +79,18 @@ def check_pair(
              forward passes. The others get the size of their error.
 
     backward returns the gradients in the order of the checked inputs, alone or in tuples, nested as it likes, or in a
-    dictionary by the inputs' names (or "d" and the name), or some in order and the rest in a dictionary; None is allowed
-    where an input is None. Where y is a scalar, dy is a number. Forward and backward run twice, in turn, and must give
-    the same, in float64; forward must not write to its inputs, nor backward to dy.
+    dictionary by the inputs' names (or "d" and the name), or some in order and the rest in a dictionary; None is
+    allowed where an input is None. Where y is a scalar, dy is a number. The two passes run twice, each backward on the
+    cache of the forward before it, and must give the same, in float64; forward must not write to its inputs, nor
+    backward to dy.
 
     The relative error of an analytic a and a numeric n is |a - n|/max(|a| + |n|, floor). The floor is the size that
     such a number typically has: |gradient|/sqrt(entries). So a direction that happens to meet the gradient at a right
     angle is no error, and a tiny tensor is held to the same standard as a large one.
 
-    Raises ConfigTypeError (a TypeError) for float32 and complex inputs and a forward that returns no pair, ConfigError
-    (a ValueError) for names that are not there or arrays without entries. Everything else that goes wrong, exceptions of
-    forward and backward included, is in the report.
+    Raises ConfigTypeError (a TypeError) for float32 and complex inputs and for a forward that returns no pair,
+    ConfigError (a ValueError) for names that are not there or arrays without entries. Everything else that goes wrong,
+    exceptions of forward and backward included, is in the report.
     """
     options = Options(method, fixed, zeros, bound, seed, dtype, seed_numpy, reuse, causes)
     return check(Pair(forward, backward, outputs), inputs, options, name or title(forward))

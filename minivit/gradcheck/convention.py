@@ -1,4 +1,4 @@
-"""How the passes of others are called: several outputs, a scalar's gradient as a number, arrays that are not NumPy's."""
+"""How the passes of others are called: several outputs, numbers for scalars, arrays that are not NumPy's."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -7,8 +7,6 @@ import numpy as np
 
 from ..errors import ConfigTypeError
 from .raised import type_name
-
-NumpyState = tuple[str, np.ndarray, int]
 
 
 class NotAnArray(Exception):
@@ -57,7 +55,8 @@ class Pair(NamedTuple):
     backward: Callable[..., Any]  # gradients = backward(dy, cache)
     outputs: int = 1  # y1, y2, cache = forward(**inputs); gradients = backward(dy1, dy2, cache)
     ones: bool = False  # backward takes no dy: it returns the gradient of y, or of its sum
-    numpy_state: NumpyState | None = None  # of numpy.random, before every forward
+    function: bool = False  # forward is a function that returns (value, gradients)
+    numpy_state: Any = None  # of numpy.random, before every forward
     narrow: tuple[str, ...] = ()  # the inputs to hand over as float32
 
     def run_forward(self, inputs: Mapping[str, Any]) -> Any:
@@ -70,18 +69,19 @@ class Pair(NamedTuple):
 
     def result(self, returned: Any) -> Result:
         """The outputs and the cache in what forward returned. Raises ConfigTypeError if they are not there."""
-        count = self.outputs + 1
-        if isinstance(returned, (tuple, list)) and len(returned) == count:
-            *outputs, cache = returned
-            return Result(outputs[0] if self.outputs == 1 else tuple(outputs), cache)
-        if isinstance(returned, (tuple, list)) and len(returned) == 2 and isinstance(returned[0], (tuple, list)):
-            if len(returned[0]) == self.outputs:
-                return Result(tuple(returned[0]), returned[1])
-        what = f"{len(returned)} values" if isinstance(returned, (tuple, list)) else type_name(returned)
+        parts = list(returned) if isinstance(returned, (tuple, list)) else []
+        if len(parts) == 2 and self.outputs > 1 and isinstance(parts[0], (tuple, list)):
+            parts = [*parts[0], parts[1]]  # (h, c), cache
+        if len(parts) == self.outputs + 1:
+            result = Result(parts[0] if self.outputs == 1 else tuple(parts[:-1]), parts[-1])
+            if self.function and np.shape(result.outputs) not in ((), (1,)):
+                raise ConfigTypeError(f"the function's value has shape {np.shape(result.outputs)}: return one number")
+            return result
+        what = f"{len(parts)} values" if isinstance(returned, (tuple, list)) else type_name(returned)
+        if self.function:
+            raise ConfigTypeError(f"the function must return a pair (value, gradients), not {what}")
         expected = "a pair (y, cache)" if self.outputs == 1 else f"{self.outputs} outputs and a cache"
-        advice = ""
-        if self.outputs == 1 and isinstance(returned, (tuple, list)) and len(returned) > 2:
-            advice = f": for {len(returned) - 1} outputs and a cache, say outputs={len(returned) - 1}"
+        advice = f": for {len(parts) - 1} outputs and a cache, say outputs={len(parts) - 1}" if len(parts) > 2 else ""
         raise ConfigTypeError(f"forward must return {expected}, not {what}{advice}")
 
     def evaluate(self, **inputs: Any) -> tuple[np.ndarray, Any]:

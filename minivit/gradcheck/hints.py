@@ -111,7 +111,8 @@ def _hint(failure: Failure, analytic: np.ndarray, numeric: np.ndarray, gaps: np.
     wrong = int((gaps > CLEAR * size).sum())
     count = "all" if wrong == gaps.size else f"{wrong} of {gaps.size}"
     where = f"Of the entries looked at, {count} are wrong, at a cosine of {angle:.4f}"
-    return f"{where}{_where(failure, wrong == gaps.size)}: look for a missing, extra or wrong term, a wrong axis, or a transpose"
+    where += _where(failure, wrong == gaps.size)
+    return f"{where}: look for a missing, extra or wrong term, a wrong axis, or a transpose"
 
 
 def _where(failure: Failure, everywhere: bool) -> str:
@@ -164,7 +165,8 @@ def _not_analytic(failure: Failure, right: bool) -> str:
         return complex_step(search.probe, direction) - length * short_difference(search.probe, direction / length)
 
     index = bisect(search.live, search.direction, apart)
-    one, two = (derivative(search.probe, unit(search.live.shape, index)) for derivative in (complex_step, quick_difference))
+    direction = unit(search.live.shape, index)
+    one, two = complex_step(search.probe, direction), quick_difference(search.probe, direction)
     place = f"{search.probe.tensor}{list(index)}"
     verdict = "as backward does" if right else f"and backward {search.gradient[index]:.9g}"
     return (

@@ -66,7 +66,9 @@ def tensor_of(zero: Zero) -> str:
     return zero if isinstance(zero, str) else zero[0]
 
 
-def notes_on(inputs: Mapping[str, Any], checked: Sequence[str], fixed: Sequence[str], extra: Sequence[str]) -> list[str]:
+def notes_on(
+    inputs: Mapping[str, Any], checked: Sequence[str], fixed: Sequence[str], extra: Sequence[str]
+) -> list[str]:
     """What the reader of a green report should know: what was not checked, and values that hide mistakes.
 
     extra: names under which backward returned gradients that belong to no checked input.

@@ -1,5 +1,7 @@
 """Kinks and jumps: places where y has no gradient, whatever backward returns."""
 
+from functools import partial
+
 import numpy as np
 
 from .numeric import Probe
@@ -18,7 +20,7 @@ def find_kink(probe: Probe, live: np.ndarray, direction: np.ndarray, gap: float,
         rounding = 2000 * probe.noise(narrow)
         bend, slope = abs(probe.bend(direction, narrow)), abs(probe.slope(direction, narrow))
         if bend > max(gap / 8, 1e-9 * floor, rounding) and bend > abs(probe.bend(direction, wide)) / 2:
-            return bisect(live, direction, lambda part: probe.bend(part, narrow))
+            return bisect(live, direction, partial(probe.bend, h=narrow))
         if slope > max(floor, rounding) and slope > (wide / narrow) / 2 * abs(probe.slope(direction, wide)):
-            return bisect(live, direction, lambda part: probe.slope(part, narrow))
+            return bisect(live, direction, partial(probe.slope, h=narrow))
     return None

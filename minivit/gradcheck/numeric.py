@@ -140,11 +140,10 @@ def complex_output(probe: Probe, directions: Mapping[str, np.ndarray]) -> np.nda
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         try:
             y = np.asarray(probe.forward(**inputs)[0])
-        except np.exceptions.ComplexWarning as error:
-            cause = "look for a buffer of np.zeros or np.empty without dtype=x.dtype, or a cast to float"
-            raise NotComplex(f"forward does not take complex numbers ({error}): {cause}, or {advice}") from error
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
+            if isinstance(error, (TypeError, np.exceptions.ComplexWarning)) and "complex" in str(error):
+                advice = f"look for a buffer of np.zeros or np.empty without dtype=x.dtype, or a cast, or {advice}"
+            said = " ".join(f"{type(error).__name__}: {error}".split())
             raise NotComplex(f"forward does not take complex numbers ({said}): {advice}") from error
     if y.dtype.kind != "c":
         raise NotComplex(f"forward lost the imaginary part and returned {y.dtype}: {advice}")

@@ -33,9 +33,9 @@ def _place(traceback: TracebackType | None, function: Callable[..., Any] | None)
             if path.startswith(PACKAGE) or not path.startswith((*LIBRARIES, "<frozen", "<__array_function__")):
                 own = any_place
         traceback = traceback.tb_next
-    code = getattr(function, "__code__", None)
-    if not any_place and code is not None:
-        return f"{Path(code.co_filename).name}:{code.co_firstlineno}, {code.co_name}"
+    start = getattr(function, "__code__", None)
+    if not any_place and start:
+        return f"{Path(start.co_filename).name}:{start.co_firstlineno}, {start.co_name}"
     return own or any_place
 
 

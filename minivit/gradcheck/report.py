@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import MinivitError
@@ -13,6 +13,9 @@ TITLES = {
     "dense": "central differences, entry by entry",
     "float32": "float32 against float64",
 }
+
+
+EXPLAINED = 3  # things that fail whose cause is sought: the first ones, operations before models
 
 
 class GradientError(MinivitError, AssertionError):
@@ -81,26 +84,43 @@ class Report(NamedTuple):
         if not self.passed:
             raise GradientError(self.summary())
 
+    @property
+    def title(self) -> str:
+        """What was checked, and how."""
+        return f"{self.name} ({TITLES[self.method]}, seed {self.seed}, bound {self.bound:.0e})"
+
+    @property
+    def failed(self) -> list[Row]:
+        """The rows that failed."""
+        return [row for row in self.rows if not row.passed]
+
     def summary(self) -> str:
         """The verdict without the table: the worst error, or every problem on a line of its own."""
-        name = f"{self.name} ({TITLES[self.method]}, seed {self.seed}, bound {self.bound:.0e})"
         if self.passed:
-            return f"{name}: passed, worst relative error {self.worst.relative_error:.1e} ({self.worst.tensor})"
-        return "\n".join(f"{name}: FAILED: {row.tensor}: {row.problem}" for row in self.rows if not row.passed)
+            return f"{self.title}: passed, worst relative error {self.worst.error} ({self.worst.tensor})"
+        return "\n".join(f"{self.title}: FAILED: {row.tensor}: {row.problem}" for row in self.failed)
+
+    def short_summary(self) -> str:
+        """The summary, but the tensors whose cause was not sought share a line."""
+        lines = [f"{self.title}: FAILED: {row.tensor}: {row.problem}" for row in self.failed if row.sought]
+        if rest := [row for row in self.failed if not row.sought]:
+            worst = max(rest, key=_badness).error
+            lines.append(f"{self.title}: FAILED: {_some(rest, len(self.rows))}: relative errors of up to {worst}")
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         header = ("tensor", "shape", "analytic", "numeric", "relative error", "cosine")
         lines = [(row.tensor, str(row.shape), *row.cells()) for row in self.rows]
-        lines = table(header, lines, left=2).splitlines()
-        rows = [f"{line}  {row.note}".rstrip() for line, row in zip(lines[1:], self.rows)]
-        return "\n".join([lines[0], *rows, *(f"note: {note}" for note in self.notes), self.summary()])
+        first, *others = table(header, lines, left=2).splitlines()
+        rows = [f"{line}  {row.note}".rstrip() for line, row in zip(others, self.rows)]
+        return "\n".join([first, *rows, *(f"note: {note}" for note in self.notes), self.summary()])
 
     def to_list(self) -> list[dict[str, Any]]:
-        """A dictionary of plain JSON values for each row; a number that does not exist is None."""
+        """A dictionary of plain JSON values for each row; a number that does not exist is None, no problem ""."""
         return [
             {"op": self.name, "tensor": row.tensor, "method": self.method,
              "relative_error": row.relative_error if math.isfinite(row.relative_error) else None,
-             "passed": row.passed}
+             "passed": row.passed, "problem": row.problem}
             for row in self.rows
         ]  # fmt: skip
 
@@ -123,7 +143,7 @@ class Results(NamedTuple):
         return name, rows[name]
 
     def to_json(self) -> str:
-        """A JSON list of {op, tensor, method, relative_error, passed}."""
+        """A JSON list of {op, tensor, method, relative_error, passed, problem}."""
         return json.dumps([row for report in self.reports for row in report.to_list()], indent=2)
 
     def __str__(self) -> str:
@@ -133,17 +153,30 @@ class Results(NamedTuple):
         for name in dict.fromkeys(report.name for report in self.reports):
             reports = [found[name, method] for method in methods]
             worst = [report.worst for report in reports]
-            verdicts = [f"{row.relative_error:.1e} {'' if row.passed else 'FAILED '}{row.tensor}" for row in worst]
+            verdicts = [f"{row.error} {'' if row.passed else 'FAILED '}{row.tensor}" for row in worst]
             lines.append([name, str(len(reports[0].rows)), *verdicts])
         header = ["checked", "tensors", *(f"worst by {TITLES[method]}" for method in methods)]
-        failures = [report.summary() for report in self.reports if not report.passed]
-        return "\n".join([table(header, lines, left=len(header)), *failures, self._last_line(methods)])
+        return "\n".join([table(header, lines, left=len(header)), *self._failures(), self._last_line(methods)])
+
+    def _failures(self) -> Iterator[str]:
+        """The problems of the first things that fail, and a line for each of the others."""
+        failed: dict[str, list[Report]] = {}
+        for report in self.reports:
+            if not report.passed:
+                failed.setdefault(report.name, []).append(report)
+        for name in list(failed)[:EXPLAINED]:
+            yield from (report.short_summary() for report in failed.pop(name))
+        if failed:
+            yield f"{len(failed)} more fail; causes were sought for the first {EXPLAINED} (--op NAME asks for another):"
+        for name, reports in failed.items():
+            rows = {row.tensor: row for report in reports for row in report.failed}
+            yield f"{name}: FAILED: {_some(list(rows.values()), len(reports[0].rows))}"
 
     def _last_line(self, methods: list[str]) -> str:
         failed = sum(not report.passed for report in self.reports)
         verdict = f"FAILED: {failed} of {len(self.reports)} checks" if failed else f"{len(self.reports)} checks passed"
         worst = ((method, *self.worst(method)) for method in methods)
-        errors = [f"{row.relative_error:.1e} by {TITLES[method]} ({name}: {row.tensor})" for method, name, row in worst]
+        errors = [f"{row.error} by {TITLES[method]} ({name}: {row.tensor})" for method, name, row in worst]
         return f"{verdict}; worst relative error {', '.join(errors)}"
 
 
@@ -153,6 +186,12 @@ def table(header: Sequence[str], lines: Iterable[Sequence[str]], left: int) -> s
     widths = [max(map(len, column)) for column in zip(*cells)]
     align = [str.ljust if i < left else str.rjust for i in range(len(header))]
     return "\n".join("  ".join(f(cell, w) for f, cell, w in zip(align, line, widths)).rstrip() for line in cells)
+
+
+def _some(rows: Sequence[Row], total: int) -> str:
+    """Tensors in words: their names, or how many of all they are with the first and the last."""
+    names = [row.tensor for row in rows]
+    return ", ".join(names) if len(names) <= 5 else f"{len(names)} of {total}, {names[0]} to {names[-1]}"
 
 
 def _badness(row: Row) -> tuple[bool, bool, float]:

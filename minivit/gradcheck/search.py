@@ -48,7 +48,7 @@ class Search(NamedTuple):
         return "" if any(not indices for indices in wrong) else block(wrong, self.gradient.shape)
 
     def _wrong_along(self, axis: int, rng: np.random.Generator) -> list[int]:
-        """The indices along an axis at which there are wrong entries; of a long axis, all from the first to the last."""
+        """The indices along an axis that hold wrong entries; of a long axis, all from the first to the last."""
         length = self.gradient.shape[axis]
         along = np.arange(length).reshape([-1 if i == axis else 1 for i in range(self.gradient.ndim)])
 
