@@ -87,7 +87,7 @@ def _forward(pair: Pair, inputs: Mapping[str, Any], when: str = "") -> tuple[Res
     try:
         leaves = [(name, np.array(y)) for name, y in result.leaves()]
     except NotAnArray as error:
-        raise _Stop(Row.failed("y", (), f"forward returned something else: {error}")) from error
+        raise _Stop(Row.failed("y", (), str(error))) from error
     for name, y in leaves:
         problem = ""
         if y.size == 0:

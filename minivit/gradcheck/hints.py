@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kinks import find_kink
+from .kinks import has_kink
 from .numeric import complex_step, cosine, differences, quick_difference, rms, short_difference, unit
 from .raised import raised
 from .report import Row
-from .search import CLEAR, Search, bisect, block
+from .search import Search, bisect, block
 
 SAMPLE = 24  # entries of a tensor that are looked at one by one, besides the one that bisection finds
 
@@ -36,68 +36,75 @@ def explain_failure(failure: Failure, others: Mapping[str, np.ndarray]) -> Row:
     others: the gradients of the tensors of the same shape, by name; one of them may be in this one's place.
     """
     row, search, probe = failure.row._replace(sought=True), failure.search, failure.search.probe
+    clear = probe.clear
     if not math.isfinite(row.numeric):
         return row._replace(problem=_without_derivative(search))
-    gap = abs(row.analytic - row.numeric)
-    bent = find_kink(probe, search.live, search.direction, gap, failure.floor)
-    if bent is not None:
+    found, numeric = _wrong_entry(failure)
+    gap = abs(search.gradient[found] - numeric)
+    if gap > clear * failure.floor and has_kink(probe, found, gap, failure.floor):
         return row._replace(
-            problem=f"there is no gradient here: the slopes left and right of {_entry(search, bent)} differ at every "
+            problem=f"there is no gradient here: the slopes left and right of {_entry(search, found)} differ at every "
             "step size, as at a kink (relu at 0, max of equal values) or a jump. Move the inputs away from it and "
             "check again"
         )
     if failure.method == "complex":
         plain = differences(probe, search.direction, failure.floor)
-        if abs(plain - row.numeric) > CLEAR * max(abs(plain), failure.floor):
-            return row._replace(problem=_not_analytic(failure, abs(plain - row.analytic) <= CLEAR * abs(plain)))
+        if abs(plain - row.numeric) > clear * max(abs(plain), failure.floor) or row.relative_error <= clear**2:
+            return row._replace(problem=_not_analytic(failure, abs(plain - row.analytic) <= clear * abs(plain)))
     if words := _in_another_place(failure, others):
-        return row._replace(problem=f"relative error {row.relative_error:.1e}; {words}")
-    return _describe(failure)
+        return row._replace(problem=f"relative error {row.error}; {words}")
+    return _describe(failure, found, numeric)
 
 
-def _describe(failure: Failure) -> Row:
+def _wrong_entry(failure: Failure) -> tuple[tuple[int, ...], float]:
+    """An entry at which analytic and numeric derivative disagree, by bisection, and its numeric derivative."""
+    search = failure.search._replace(derivative=short_difference)
+    found = bisect(search.live, search.direction, search.gap)
+    return found, differences(search.probe, unit(search.live.shape, found), failure.floor)
+
+
+def _describe(failure: Failure, found: tuple[int, ...], found_numeric: float) -> Row:
     """The row with its worst entry, and a hint from the entries that were looked at."""
     row, search = failure.row._replace(sought=True), failure.search
-    entries, numeric = _sample(failure)
+    entries, numeric = _sample(failure, found, found_numeric)
     analytic = np.array([search.gradient[index] for index in entries])
     gaps = abs(analytic - numeric)
     worst = int(gaps.argmax())  # NaN counts as the largest
     a, n = float(analytic[worst]), float(numeric[worst])
     angle = cosine(analytic, numeric)
-    problem = f"relative error {row.relative_error:.1e}; worst entry {search.probe.tensor}{list(entries[worst])}: "
+    problem = f"relative error {row.error}; worst entry {search.probe.tensor}{list(entries[worst])}: "
     problem += f"analytic {a:.9g}, numeric {n:.9g}. " + _hint(failure, analytic, numeric, gaps, angle)
     return row._replace(cosine=angle, problem=problem)
 
 
-def _sample(failure: Failure) -> tuple[list[tuple[int, ...]], np.ndarray]:
-    """Some entries, the one that bisection finds among them, and their numeric derivatives."""
+def _sample(failure: Failure, found: tuple[int, ...], value: float) -> tuple[list[tuple[int, ...]], np.ndarray]:
+    """Some entries, the one that was found first, and their numeric derivatives."""
     search, live = failure.search, failure.search.live
     entries = [tuple(map(int, index)) for index in np.argwhere(live)]
     if failure.numeric is not None:
         return entries, failure.numeric[live]
     if len(entries) > SAMPLE:
         chosen = failure.rng.choice(len(entries), SAMPLE, replace=False)
-        found = bisect(live, search.direction, search.gap)
-        entries = list(dict.fromkeys([found, *(entries[i] for i in chosen)]))
+        entries = [entries[i] for i in chosen]
+    entries = [found, *(index for index in entries if index != found)]
     derivative = complex_step if failure.method == "complex" else quick_difference
-    numeric = np.array([derivative(search.probe, unit(live.shape, index)) for index in entries])
-    if failure.method != "complex":
-        worst = int(abs(np.array([search.gradient[index] for index in entries]) - numeric).argmax())
-        numeric[worst] = differences(search.probe, unit(live.shape, entries[worst]), failure.floor)
-    return entries, numeric
+    others = [derivative(search.probe, unit(live.shape, index)) for index in entries[1:]]
+    return entries, np.array([value, *others])
 
 
 def _hint(failure: Failure, analytic: np.ndarray, numeric: np.ndarray, gaps: np.ndarray, angle: float) -> str:
     """What kind of mistake this looks like, in a sentence or two."""
+    clear = failure.search.probe.clear
     if not failure.search.gradient[failure.search.live].any():
         return "The whole gradient is zero: nothing was sent back to this tensor"
     ratio = rms(analytic) / rms(numeric) if numeric.any() else math.inf
-    if angle > 1 - CLEAR**2 and abs(ratio - 1) > CLEAR:
+    if angle > 1 - clear**2 and abs(ratio - 1) > clear:
         return f"Every entry is {ratio:.6g} times what it should be: look for a factor"
-    if angle < -1 + CLEAR**2:
+    if angle < -1 + clear**2:
         return f"Every entry is {-ratio:.6g} times what it should be: look for a sign"
     size = max(rms(analytic), rms(numeric))
-    if (gaps <= 1e-3 * np.maximum(abs(numeric), 0.1 * size)).all():
+    worst = gaps.argmax()
+    if (gaps <= 1e-3 * np.maximum(abs(numeric), 0.1 * size)).all() and gaps[worst] <= 1e-3 * abs(numeric[worst]):
         if not gaps.max() > 1e-9 * size:
             return (
                 "No entry is wrong by itself: a kink (relu, max, abs) lies within reach of the steps when many entries "
@@ -108,7 +115,7 @@ def _hint(failure: Failure, analytic: np.ndarray, numeric: np.ndarray, gaps: np.
             f"They agree to {digits} digits: look for a constant with few digits, an epsilon that backward leaves out, "
             "or a cast to float32"
         )
-    wrong = int((gaps > CLEAR * size).sum())
+    wrong = int(((gaps > clear * size) | (gaps > np.maximum(1e-3 * abs(numeric), 1e-9 * size))).sum())
     count = "all" if wrong == gaps.size else f"{wrong} of {gaps.size}"
     where = f"Of the entries looked at, {count} are wrong, at a cosine of {angle:.4f}"
     where += _where(failure, wrong == gaps.size)
@@ -124,20 +131,20 @@ def _where(failure: Failure, everywhere: bool) -> str:
         region = search.region(failure.rng)
     else:
         gaps = abs(search.gradient - failure.numeric) * search.live
-        wrong = np.argwhere(gaps > CLEAR * max(failure.floor, rms(failure.numeric)))
+        wrong = np.argwhere(gaps > search.probe.clear * max(failure.floor, rms(failure.numeric)))
         region = block([sorted(set(axis.tolist())) for axis in wrong.T], gaps.shape) if len(wrong) else ""
     return f", and the wrong ones all lie in {search.probe.tensor}{region}" if region else ""
 
 
 def _in_another_place(failure: Failure, others: Mapping[str, np.ndarray]) -> str:
     """Whether the gradient that belongs here was returned for another tensor, or is the transpose of this one."""
-    search, row = failure.search, failure.row
+    search, row, clear = failure.search, failure.row, failure.search.probe.clear
 
     def belongs(gradient: np.ndarray) -> bool:
         if failure.numeric is not None:
-            return bool(abs((gradient - failure.numeric) * search.live).max() <= CLEAR * rms(failure.numeric))
+            return bool(abs((gradient - failure.numeric) * search.live).max() <= clear * rms(failure.numeric))
         value = float((gradient * search.direction).sum())
-        return abs(value - row.numeric) <= CLEAR * max(abs(row.numeric), rms(gradient[search.live]))
+        return abs(value - row.numeric) <= clear * max(abs(row.numeric), rms(gradient[search.live]))
 
     for name, gradient in others.items():
         if belongs(gradient):

@@ -16,6 +16,8 @@ HALVINGS = 16
 MORE_HALVINGS = 24  # where a kink within reach of the steps keeps the estimates apart
 ROUNDING = 2.0**-51  # of a sum of terms, relative to the sum of their sizes
 FLOAT32_ROUNDING = 2.0**-22
+MANY = 10000  # entries
+CLEAR = 1e-6
 CONVERGED = 1e-11
 GOOD_ENOUGH = 1e-9  # after HALVINGS
 COMPLEX_STEP = 1e-30
@@ -36,7 +38,12 @@ class Probe(NamedTuple):
     checked: tuple[str, ...]  # the inputs that are differentiated: the complex step makes them all complex
     raised: list[Exception]  # what forward raised at steps
     rounding: float = ROUNDING
-    size: float | None = None  # of the entries that move; None: that of a typical entry of x
+    by_size: bool = False  # steps follow the size of the entries that move, not that of a typical entry of x
+
+    @property
+    def clear(self) -> float:
+        """Relative; entries that differ by more are wrong beyond doubt."""
+        return CLEAR * math.sqrt(self.rounding / ROUNDING)
 
     @property
     def x(self) -> np.ndarray:
@@ -71,7 +78,8 @@ class Probe(NamedTuple):
 
     def step(self, direction: np.ndarray) -> float:
         """The largest h to try along a unit direction: it moves each entry that moves by about STEP typical entries."""
-        return STEP * (self.size or rms(self.x) or 1.0) * math.sqrt(np.count_nonzero(direction))
+        size = rms(self.x[direction != 0]) if self.by_size else 0.0
+        return STEP * (size or rms(self.x) or 1.0) * math.sqrt(np.count_nonzero(direction))
 
     def noise(self, h: float) -> float:
         """What rounding may add to a slope at step h."""
@@ -109,14 +117,21 @@ def differences(probe: Probe, direction: np.ndarray, floor: float = 0.0) -> floa
 
 def quick_difference(probe: Probe, direction: np.ndarray) -> float:
     """The derivative along a unit direction to about ten digits, from four forward passes."""
-    h = probe.step(direction) / 256
+    h = probe.step(direction) / (256 if probe.rounding == ROUNDING else 4)
     return (4 * probe.slope(direction, h / 2) - probe.slope(direction, h)) / 3
 
 
 def short_difference(probe: Probe, direction: np.ndarray) -> float:
     """The derivative along a unit direction to about seven digits, from two forward passes at a step so short that
     few of many entries meet a kink."""
-    return probe.slope(direction, probe.step(direction) / 2**14)
+    return probe.slope(direction, short_step(probe, direction))
+
+
+def short_step(probe: Probe, direction: np.ndarray) -> float:
+    """The step of `short_difference`: the shorter, the more entries move."""
+    if probe.rounding > ROUNDING:
+        return probe.step(direction) / 4
+    return probe.step(direction) / (2**14 if np.count_nonzero(direction) < MANY and not probe.by_size else 2**18)
 
 
 def complex_step(probe: Probe, direction: np.ndarray) -> float:
@@ -143,7 +158,7 @@ def complex_output(probe: Probe, directions: Mapping[str, np.ndarray]) -> np.nda
         except Exception as error:
             if isinstance(error, (TypeError, np.exceptions.ComplexWarning)) and "complex" in str(error):
                 advice = f"look for a buffer of np.zeros or np.empty without dtype=x.dtype, or a cast, or {advice}"
-            said = " ".join(f"{type(error).__name__}: {error}".split())
+            said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
             raise NotComplex(f"forward does not take complex numbers ({said}): {advice}") from error
     if y.dtype.kind != "c":
         raise NotComplex(f"forward lost the imaginary part and returned {y.dtype}: {advice}")
@@ -164,7 +179,7 @@ def zero_limit(probe: Probe, direction: np.ndarray) -> float:
     """What rounding may leave, at a normal step, of a derivative that is zero by the mathematics."""
     h = probe.step(direction)
     y = max((probe.y0, probe.y(probe.x + h * direction), probe.y(probe.x - h * direction)), key=lambda y: abs(y).sum())
-    return 1000 * probe._replace(y0=y).noise(h)
+    return 100 * probe._replace(y0=y).noise(h)
 
 
 def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:

@@ -77,12 +77,12 @@ class Report(NamedTuple):
     @property
     def worst(self) -> Row:
         """The row with the largest relative error; a failed one first, and NaN before any number."""
-        return max(self.rows, key=_badness)
+        return max(self.rows, key=badness)
 
     def raise_if_failed(self) -> None:
         """Raise GradientError, with a line for every problem and the seed that shows it again, if anything failed."""
         if not self.passed:
-            raise GradientError(self.summary())
+            raise GradientError("\n".join([self.summary(), *(f"note: {note}" for note in self.notes)]))
 
     @property
     def title(self) -> str:
@@ -104,7 +104,7 @@ class Report(NamedTuple):
         """The summary, but the tensors whose cause was not sought share a line."""
         lines = [f"{self.title}: FAILED: {row.tensor}: {row.problem}" for row in self.failed if row.sought]
         if rest := [row for row in self.failed if not row.sought]:
-            worst = max(rest, key=_badness).error
+            worst = max(rest, key=badness).error
             lines.append(f"{self.title}: FAILED: {_some(rest, len(self.rows))}: relative errors of up to {worst}")
         return "\n".join(lines)
 
@@ -139,7 +139,7 @@ class Results(NamedTuple):
         """(name of the check, row) of the largest relative error by this method, as in `Report.worst`."""
         reports = {report.name: report for report in self.reports if report.method == method}
         rows = {name: report.worst for name, report in reports.items()}
-        name = max(rows, key=lambda name: _badness(rows[name]))
+        name = max(rows, key=lambda name: badness(rows[name]))
         return name, rows[name]
 
     def to_json(self) -> str:
@@ -194,6 +194,6 @@ def _some(rows: Sequence[Row], total: int) -> str:
     return ", ".join(names) if len(names) <= 5 else f"{len(names)} of {total}, {names[0]} to {names[-1]}"
 
 
-def _badness(row: Row) -> tuple[bool, bool, float]:
+def badness(row: Row) -> tuple[bool, bool, float]:
     """Sorts rows from good to bad: failed ones last, and among them those without a number."""
     return not row.passed, math.isnan(row.relative_error), row.relative_error

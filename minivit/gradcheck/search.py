@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .numeric import Probe, random_unit, rms
+from .numeric import Probe, random_unit, rms, short_step
 
 EACH = 12  # the length of an axis whose every index is tried; of a longer one, the first and the last wrong index
-CLEAR = 1e-6  # relative; what differs by more is wrong beyond doubt
 
 Derivative = Callable[[Probe, np.ndarray], float]
 Index = tuple[int, ...]
@@ -39,11 +38,14 @@ class Search(NamedTuple):
         if not part.any():
             return False
         gap = abs(self.gap(random_unit(part, rng)))
-        noise = 30 * self.probe.noise(self.probe.step(self.direction) / 2**14)
-        return not gap <= max(CLEAR * rms(self.gradient[self.live]), noise)
+        noise = 30 * self.probe.noise(short_step(self.probe, part))
+        return not gap <= max(self.probe.clear * rms(self.gradient[self.live]), noise)
 
     def region(self, rng: np.random.Generator) -> str:
-        """The smallest block that holds every wrong entry, as an index: "[:, :2]"; empty if that is everything."""
+        """The smallest block that holds every wrong entry, as an index: "[:, :2]"; empty if that is everything, or if
+        they are not wrong enough to tell."""
+        if not self.is_wrong(self.live, rng):
+            return ""
         wrong = [self._wrong_along(axis, rng) for axis in range(self.gradient.ndim)]
         return "" if any(not indices for indices in wrong) else block(wrong, self.gradient.shape)
 

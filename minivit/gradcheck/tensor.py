@@ -22,7 +22,7 @@ from .numeric import (
     unit,
     zero_limit,
 )
-from .report import Row
+from .report import Row, badness
 from .search import Search
 
 ZERO = 1e-13  # of the largest gradient: what rounding leaves of a zero
@@ -73,18 +73,25 @@ class Check(NamedTuple):
         """All entries in one direction, and in others those that are too small beside the rest to count in it."""
         found = self._along(probe, gradient, live, rng)
         if isinstance(found, Failure):
-            classes = [] if self.method == "complex" else size_classes(probe.x, live)
-            each = [self._along(probe._replace(size=rms(probe.x[part])), gradient, part, rng) for part in classes]
-            if failures := [one for one in each if isinstance(one, Failure)]:
-                return failures[0]
-            rows = sorted((one for one in each if isinstance(one, Row)), key=lambda row: row.relative_error)
-            return rows[-1]._replace(note=self._noted(f"checked in {len(rows)} parts by size")) if rows else found
-        small = live & (gradient != 0) & (abs(gradient) < SMALL**2 * rms(gradient[live]))
+            return found if self.method == "complex" else self._by_size(found, live, rng)
+        small = live & (abs(gradient) < SMALL**2 * rms(gradient[live]))
         if small.any() and probe.rounding == ROUNDING:
-            noise = 100 * probe.noise(probe.step(small)) + 30 * ROUNDING * self.largest
+            noise = 1000 * probe.noise(probe.step(small)) + 30 * ROUNDING * self.largest
             other = self._along(probe, gradient, small, rng, noise / self.bound)
             return other if isinstance(other, Failure) else found
         return found
+
+    def _by_size(self, found: Failure, live: np.ndarray, rng: np.random.Generator) -> Found:
+        """Another try for a tensor whose entries are of very different sizes, with steps for each size."""
+        probe, gradient = found.search.probe._replace(by_size=True), found.search.gradient
+        each = [self._along(probe, gradient, part, rng) for part in size_classes(probe.x, live)]
+        rows = [one for one in each if isinstance(one, Row)]
+        failures = [one for one in each if isinstance(one, Failure)]
+        if failures and (rows or found.row.error == "-"):
+            return max(failures, key=lambda failure: badness(failure.row))
+        if failures or not rows:
+            return found
+        return max(rows, key=badness)._replace(note=self._noted(f"checked in {len(rows)} parts by size"))
 
     def _along(
         self, probe: Probe, gradient: np.ndarray, live: np.ndarray, rng: np.random.Generator, floor: float = 0.0
@@ -103,8 +110,13 @@ class Check(NamedTuple):
     def _dense(self, probe: Probe, gradient: np.ndarray, live: np.ndarray, rng: np.random.Generator) -> Found:
         numeric = np.zeros(live.shape)
         floor = rms(gradient[live])
+        spread = bool(size_classes(probe.x, live))
         for index in zip(*live.nonzero()):
             numeric[index] = differences(probe, unit(live.shape, index), floor)
+            if spread and not abs(numeric[index] - gradient[index]) <= self.bound * floor:
+                other = differences(probe._replace(by_size=True), unit(live.shape, index), floor)
+                if not abs(other - gradient[index]) >= abs(numeric[index] - gradient[index]):
+                    numeric[index] = other
         errors = relative_error(gradient, numeric, max(floor, rms(numeric[live]))) * live
         worst = np.unravel_index(errors.argmax(), live.shape)  # NaN counts as the largest
         direction = unit(live.shape, worst)
