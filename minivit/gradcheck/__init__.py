@@ -26,6 +26,8 @@ from .cases import CASES, FLOAT32_CASES, NORMAL, TINY, Case, Sizes
 from .check_model import check_model
 from .checker import check_pair
 from .curve import plot_curve
+from .function import check_function
+from .layers import check_layer
 from .model_cases import SWITCHES, Switch
 from .report import GradientError, Report, Results, Row
 from .suite import run
@@ -43,6 +45,8 @@ __all__ = [
     "Row",
     "Sizes",
     "Switch",
+    "check_function",
+    "check_layer",
     "check_model",
     "check_pair",
     "plot_curve",

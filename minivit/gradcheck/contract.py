@@ -92,7 +92,7 @@ def _forward(pair: Pair, inputs: Mapping[str, Any], when: str = "") -> tuple[Res
         problem = ""
         if y.size == 0:
             problem = f"forward returned shape {y.shape}, with no entries to differentiate"
-        elif y.dtype != np.float64 and not pair.narrow:
+        elif y.dtype != np.float64 and not (pair.narrow and y.dtype == np.float32):
             problem = (
                 f"forward returned {y.dtype} for float64 inputs: look for a constant or a cast that changes it "
                 "(dtype='float32' checks a layer that computes in float32 only)"

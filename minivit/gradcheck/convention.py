@@ -27,6 +27,8 @@ class Result(NamedTuple):
             named = [(f"y[{i}]", y) for i, y in enumerate(self.outputs)]
         else:
             named = [("y", self.outputs)]
+        if not named:
+            raise NotAnArray(f"y is an empty {type_name(self.outputs)}")
         return [(name, as_array(y, name)) for name, y in named]
 
     def joined(self) -> np.ndarray:
@@ -74,8 +76,8 @@ class Pair(NamedTuple):
             parts = [*parts[0], parts[1]]  # (h, c), cache
         if len(parts) == self.outputs + 1:
             result = Result(parts[0] if self.outputs == 1 else tuple(parts[:-1]), parts[-1])
-            if self.function and np.shape(result.outputs) not in ((), (1,)):
-                raise ConfigTypeError(f"the function's value has shape {np.shape(result.outputs)}: return one number")
+            if self.function:
+                _raise_unless_a_number(result.outputs)
             return result
         what = f"{len(parts)} values" if isinstance(returned, (tuple, list)) else type_name(returned)
         if self.function:
@@ -98,11 +100,20 @@ class Pair(NamedTuple):
         return self.backward(given, result.cache)
 
 
+def _raise_unless_a_number(value: Any) -> None:
+    try:
+        shape = as_array(value, "the function's value").shape
+    except NotAnArray as error:
+        raise ConfigTypeError(f"{error}: return one number and its gradients") from error
+    if shape not in ((), (1,)):
+        raise ConfigTypeError(f"the function's value has shape {shape}: return one number and its gradients")
+
+
 def is_numbers(tree: Any) -> bool:
-    """Whether this is a Python number, or lists and tuples of nothing else."""
+    """Whether this is a number, or lists and tuples of nothing else."""
     if isinstance(tree, (tuple, list)):
         return bool(tree) and all(map(is_numbers, tree))
-    return isinstance(tree, (int, float)) and not isinstance(tree, np.generic)
+    return isinstance(tree, (int, float, np.number))
 
 
 def as_array(value: Any, name: str) -> np.ndarray:
@@ -110,14 +121,12 @@ def as_array(value: Any, name: str) -> np.ndarray:
     other libraries where they can be read. Raises NotAnArray."""
     if isinstance(value, np.ma.MaskedArray):
         raise NotAnArray(f"{name} is a masked array: give a plain one, .filled(0)")
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return value
     try:
-        array = np.asarray(value, float if is_numbers(value) else None)
+        array = np.asarray(value)
     except Exception:
-        array = None
-    if array is not None and array.dtype.kind in "biufc":
-        return array
+        array = np.asarray(None)
+    if array.dtype.kind in "biufc":
+        return array.astype(float) if array.dtype.kind in "bi" and is_numbers(value) else array
     raise NotAnArray(f"{name} is a {type_name(value)}, not an array of numbers{to_numpy(value)}")
 
 

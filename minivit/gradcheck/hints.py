@@ -43,7 +43,7 @@ def explain_failure(failure: Failure, others: Mapping[str, np.ndarray]) -> Row:
     gap = abs(search.gradient[found] - numeric)
     if gap > clear * failure.floor and has_kink(probe, found, gap, failure.floor):
         return row._replace(
-            problem=f"there is no gradient here: the slopes left and right of {_entry(search, found)} differ at every "
+            problem=f"there is no gradient here: the slopes left and right of {_value(search, found)} differ at every "
             "step size, as at a kink (relu at 0, max of equal values) or a jump. Move the inputs away from it and "
             "check again"
         )
@@ -59,6 +59,9 @@ def explain_failure(failure: Failure, others: Mapping[str, np.ndarray]) -> Row:
 def _wrong_entry(failure: Failure) -> tuple[tuple[int, ...], float]:
     """An entry at which analytic and numeric derivative disagree, by bisection, and its numeric derivative."""
     search = failure.search._replace(derivative=short_difference)
+    if failure.numeric is not None:
+        worst = tuple(map(int, np.argwhere(search.direction)[0]))
+        return worst, float(failure.numeric[worst])
     found = bisect(search.live, search.direction, search.gap)
     return found, differences(search.probe, unit(search.live.shape, found), failure.floor)
 
@@ -72,7 +75,7 @@ def _describe(failure: Failure, found: tuple[int, ...], found_numeric: float) ->
     worst = int(gaps.argmax())  # NaN counts as the largest
     a, n = float(analytic[worst]), float(numeric[worst])
     angle = cosine(analytic, numeric)
-    problem = f"relative error {row.error}; worst entry {search.probe.tensor}{list(entries[worst])}: "
+    problem = f"relative error {row.error}; worst entry {_entry(search, entries[worst])}: "
     problem += f"analytic {a:.9g}, numeric {n:.9g}. " + _hint(failure, analytic, numeric, gaps, angle)
     return row._replace(cosine=angle, problem=problem)
 
@@ -98,6 +101,8 @@ def _hint(failure: Failure, analytic: np.ndarray, numeric: np.ndarray, gaps: np.
     if not failure.search.gradient[failure.search.live].any():
         return "The whole gradient is zero: nothing was sent back to this tensor"
     ratio = rms(analytic) / rms(numeric) if numeric.any() else math.inf
+    if failure.search.gradient.size == 1 and abs(ratio - 1) > 1e-3:
+        return f"It is {math.copysign(ratio, angle):.6g} times what it should be: look for a term, a factor or a sign"
     if angle > 1 - clear**2 and abs(ratio - 1) > clear:
         return f"Every entry is {ratio:.6g} times what it should be: look for a factor"
     if angle < -1 + clear**2:
@@ -159,7 +164,7 @@ def _without_derivative(search: Search) -> str:
     """What is the matter where no step gives a finite derivative."""
     probe = search.probe
     h = probe.step(search.direction) / 2**20
-    place = _entry(search, bisect(search.live, search.direction, lambda part: probe.slope(part, h)))
+    place = _value(search, bisect(search.live, search.direction, lambda part: probe.slope(part, h)))
     what = f"forward {raised(probe.raised[-1])}" if probe.raised else "forward gives NaN or infinity"
     return f"{what} at every step away from {place}, however small: choose inputs further inside its domain"
 
@@ -174,7 +179,7 @@ def _not_analytic(failure: Failure, right: bool) -> str:
     index = bisect(search.live, search.direction, apart)
     direction = unit(search.live.shape, index)
     one, two = complex_step(search.probe, direction), quick_difference(search.probe, direction)
-    place = f"{search.probe.tensor}{list(index)}"
+    place = _entry(search, index)
     verdict = "as backward does" if right else f"and backward {search.gradient[index]:.9g}"
     return (
         f"forward is not analytic: at {place} the complex step gives {one:.9g}, differences {two:.9g}, {verdict}. "
@@ -183,5 +188,10 @@ def _not_analytic(failure: Failure, right: bool) -> str:
 
 
 def _entry(search: Search, index: tuple[int, ...]) -> str:
+    """An entry: "x[1, 2]"."""
+    return f"{search.probe.tensor}{list(index) or ''}"
+
+
+def _value(search: Search, index: tuple[int, ...]) -> str:
     """An entry and its value: "x[1, 2] = 0"."""
-    return f"{search.probe.tensor}{list(index)} = {search.probe.x[index]:.6g}"
+    return f"{_entry(search, index)} = {search.probe.x[index]:.6g}"

@@ -41,8 +41,8 @@ def choose_inputs(
 
 
 def _raise_if_uncheckable(name: str, x: np.ndarray, dtype: str) -> None:
-    if isinstance(x, np.ma.MaskedArray):
-        raise ConfigTypeError(f"{name} is a masked array: give a plain one, {name}.filled(0)")
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        raise ConfigTypeError(f"{name} is a {type_name(x)}: give a plain array")
     if x.dtype.kind == "c":
         raise ConfigTypeError(f"{name} is {x.dtype}: give real inputs; the complex step makes its own complex numbers")
     if x.dtype == np.float32 and dtype == "float32":
@@ -88,17 +88,17 @@ def notes_on(
 def unchecked(name: str, x: Any) -> str:
     """What an input is that might have a gradient and is not checked, and how it would be; empty for settings."""
     if isinstance(x, (float, np.floating)):
-        return f"{name} is a {type(x).__name__}: give np.array({float(x)!r})"
+        return f"{name} is a {type(x).__name__} (np.array({float(x)!r}) would be)"
     if isinstance(x, np.ndarray):
-        return f"{name} is {x.dtype}: give float64" if x.dtype.kind in "iu" else ""
+        return f"{name} is {x.dtype} (a float64 array would be)" if x.dtype.kind in "iu" else ""
     if is_foreign(x):
         return f"{name} is a {type_name(x)}{to_numpy(x)}"
     if isinstance(x, (tuple, list)) and is_numbers(x):
-        return f"{name} is a {type_name(x)}: give np.array({name})"
+        return f"{name} is a {type_name(x)} (np.array({name}) would be)"
     if isinstance(x, (Mapping, tuple, list)):
-        return f"{name} is a {type_name(x)}: give its arrays as inputs of their own" if _holds_arrays(x) else ""
+        return f"{name} is a {type_name(x)} (its arrays, as inputs of their own, would be)" if _holds_arrays(x) else ""
     if any(isinstance(value, np.ndarray) for value in getattr(x, "__dict__", {}).values()):
-        return f"{name} is a {type_name(x)}: check_layer checks the arrays of an object"
+        return f"{name} is a {type_name(x)} (check_layer checks the arrays of an object)"
     return ""
 
 

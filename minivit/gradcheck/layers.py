@@ -60,7 +60,8 @@ def check_layer(
     forward = forward if hasattr(layer, forward) or not callable(layer) else "__call__"
     for method in (forward, backward):
         if not callable(getattr(layer, method, None)):
-            there = [key for key in dir(layer) if not key.startswith("_") and callable(getattr(layer, key, None))]
+            kind = type(layer)
+            there = [key for key in dir(kind) if not key.startswith("_") and callable(getattr(kind, key, None))]
             raise ConfigError(f"the layer has no method {method}: its methods are {', '.join(there) or 'none'}")
     try:
         copy.deepcopy(layer)
@@ -140,14 +141,19 @@ class _Layer(NamedTuple):
 
 def _parameter(layer: Any, path: str) -> np.ndarray:
     try:
-        return as_array(read(layer, path), path).astype("float64")
-    except (LookupError, AttributeError, ValueError) as error:
+        value = as_array(read(layer, path), path)
+        if value.dtype.kind != "c":
+            return value.astype("float64")
+        raise ConfigError(f"{path} is {value.dtype}: a parameter is real")
+    except (LookupError, AttributeError) as error:
         raise ConfigError(f"the layer has no {path} ({type(error).__name__}: {error})") from error
     except NotAnArray as error:
         raise ConfigError(str(error)) from error
 
 
 def _moved(value: np.ndarray, part: float, rng: np.random.Generator) -> np.ndarray:
+    if value.size == 0 or not np.isfinite(value).all():
+        return value  # refused in a moment
     return np.asarray(value + part * (rms(value) or 1.0) * rng.standard_normal(value.shape))
 
 
