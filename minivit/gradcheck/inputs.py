@@ -88,17 +88,17 @@ def notes_on(
 def unchecked(name: str, x: Any) -> str:
     """What an input is that might have a gradient and is not checked, and how it would be; empty for settings."""
     if isinstance(x, (float, np.floating)):
-        return f"{name} is a {type(x).__name__} (np.array({float(x)!r}) would be)"
+        return f"{name} is a {type(x).__name__} (np.array({float(x)!r}) is checked)"
     if isinstance(x, np.ndarray):
-        return f"{name} is {x.dtype} (a float64 array would be)" if x.dtype.kind in "iu" else ""
+        return f"{name} is {x.dtype} (float64 is checked)" if x.dtype.kind in "iu" else ""
     if is_foreign(x):
         return f"{name} is a {type_name(x)}{to_numpy(x)}"
     if isinstance(x, (tuple, list)) and is_numbers(x):
-        return f"{name} is a {type_name(x)} (np.array({name}) would be)"
+        return f"{name} is a {type_name(x)} (np.array({name}) is checked)"
     if isinstance(x, (Mapping, tuple, list)):
-        return f"{name} is a {type_name(x)} (its arrays, as inputs of their own, would be)" if _holds_arrays(x) else ""
+        return f"{name} is a {type_name(x)} (its arrays are checked as inputs of their own)" if _holds_arrays(x) else ""
     if any(isinstance(value, np.ndarray) for value in getattr(x, "__dict__", {}).values()):
-        return f"{name} is a {type_name(x)} (check_layer checks the arrays of an object)"
+        return f"{name} is a {type_name(x)} (check_layer checks its arrays)"
     return ""
 
 
