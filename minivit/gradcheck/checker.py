@@ -1,5 +1,6 @@
 """check_pair: compare a hand-written backward pass with numerical derivatives of its forward pass."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from .contract import PairRun, copies, run_pair
 from .convention import Pair
 from .hints import Failure, explain_failure
 from .inputs import BOUNDS, Zero, choose_inputs, notes_on
-from .numeric import FLOAT32_ROUNDING, ROUNDING, NotComplex, Probe, is_symmetric, random_unit
+from .numeric import FLOAT32_ROUNDING, ROUNDING, NotComplex, Probe, along_all, complex_step, is_analytic, rms
 from .report import Report, Row
 from .tensor import Check, Found, flaw
 
@@ -148,16 +149,18 @@ def _tensors(
     note = f"float32: bound {bound:.0e}" if pair.narrow else ""
     rounding = FLOAT32_ROUNDING if pair.narrow else ROUNDING
     probe = Probe(forward, copies(inputs), checked[0], run.dy, run.y, checked, [], rounding)
-    symmetric = True
+    analytic = True
     if options.method == "complex":
+        rng = generator(options.seed, GRADIENT_CHECK, 0, 5)
+        directions = {tensor: (rms(x := inputs[tensor]) or 1.0) * rng.standard_normal(x.shape) for tensor in checked}
+        floor = math.sqrt(sum(float(((g * directions[tensor]) ** 2).sum()) for tensor, g in sound.items()))
+        line = along_all(probe, directions)
         try:
-            rng = generator(options.seed, GRADIENT_CHECK, 0, 5)
-            every = {tensor: random_unit(np.ones(inputs[tensor].shape), rng) for tensor in checked}
-            symmetric = is_symmetric(probe, every)
+            analytic = is_analytic(line, np.ones(()), complex_step(line, np.ones(())), floor)
         except NotComplex as refusal:  # by one tensor or by all of them, since all are complex: said once
             yield Row.failed(checked[0], inputs[checked[0]].shape, str(refusal))
             sound = {}
-    check = Check(options.method, bound, largest, options.zeros, symmetric, note)
+    check = Check(options.method, bound, largest, options.zeros, analytic, note)
     for index, tensor in enumerate(checked, 1):
         if row := flaws.get(tensor):
             yield row

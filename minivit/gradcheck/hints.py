@@ -49,8 +49,9 @@ def explain_failure(failure: Failure, others: Mapping[str, np.ndarray]) -> Row:
         )
     if failure.method == "complex":
         plain = differences(probe, search.direction, failure.floor)
-        if abs(plain - row.numeric) > clear * max(abs(plain), failure.floor) or row.relative_error <= clear**2:
-            return row._replace(problem=_not_analytic(failure, abs(plain - row.analytic) <= clear * abs(plain)))
+        if abs(plain - row.numeric) > clear * max(abs(plain), failure.floor):
+            right = abs(plain - row.analytic) <= clear * max(abs(plain), failure.floor)
+            return row._replace(problem=_not_analytic(failure, right))
     if words := _in_another_place(failure, others):
         return row._replace(problem=f"relative error {row.error}; {words}")
     return _describe(failure, found, numeric)
@@ -115,7 +116,7 @@ def _hint(failure: Failure, analytic: np.ndarray, numeric: np.ndarray, gaps: np.
                 "No entry is wrong by itself: a kink (relu, max, abs) lies within reach of the steps when many entries "
                 "move at once. Check fewer entries, or move the inputs away from it"
             )
-        digits = int(-math.log10(gaps.max() / size))
+        digits = int(-math.log10(gaps.max() / abs(numeric).max()))
         return (
             f"They agree to {digits} digits: look for a constant with few digits, an epsilon that backward leaves out, "
             "or a cast to float32"

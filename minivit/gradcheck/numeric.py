@@ -141,15 +141,8 @@ def complex_step(probe: Probe, direction: np.ndarray) -> float:
     and h can be so small that the rest vanishes. It needs a forward pass that is analytic and takes complex numbers.
     Raises NotComplex where it does not take them.
     """
-    y = complex_output(probe, {probe.tensor: direction})
-    return float((probe.dy * y.imag).sum()) / COMPLEX_STEP
-
-
-def complex_output(probe: Probe, directions: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The output at x + i·h·r, for the inputs that have a direction r. Raises NotComplex."""
     inputs = {name: x.astype(complex) if name in probe.checked else x for name, x in probe.inputs.items()}
-    for name, direction in directions.items():
-        inputs[name] = inputs[name] + 1j * COMPLEX_STEP * direction
+    inputs[probe.tensor] = probe.x + 1j * COMPLEX_STEP * direction
     advice = "use method='differences'"
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
@@ -164,15 +157,23 @@ def complex_output(probe: Probe, directions: Mapping[str, np.ndarray]) -> np.nda
         raise NotComplex(f"forward lost the imaginary part and returned {y.dtype}: {advice}")
     if y.shape != probe.y0.shape:
         raise NotComplex(f"forward returned shape {y.shape} for complex numbers, {probe.y0.shape} otherwise: {advice}")
-    return y
+    return float((probe.dy * y.imag).sum()) / COMPLEX_STEP
 
 
-def is_symmetric(probe: Probe, directions: Mapping[str, np.ndarray]) -> bool:
-    """Whether y(x - i·h·r) is the conjugate of y(x + i·h·r), as it is for every function without a kink at x.
-    Raises NotComplex."""
-    above = complex_output(probe, directions).imag
-    below = complex_output(probe, {name: -direction for name, direction in directions.items()}).imag
-    return bool(abs(above + below).max() <= GOOD_ENOUGH * max(abs(above).max(), abs(below).max()))
+def is_analytic(probe: Probe, direction: np.ndarray, value: float, floor: float) -> bool:
+    """Whether differences confirm the value of the complex step along a direction. They do not where forward loses
+    the imaginary part on a way, in abs or .var say, or where x is at a kink."""
+    gap = abs(differences(probe, direction, floor) - value)
+    return not gap > max(probe.clear * max(abs(value), floor), 1e4 * probe.noise(probe.step(direction)))
+
+
+def along_all(probe: Probe, directions: Mapping[str, np.ndarray]) -> Probe:
+    """The same number as a function of t, where several inputs are x + t·r."""
+
+    def forward(t: np.ndarray) -> tuple[Any, Any]:
+        return probe.forward(**{**probe.inputs, **{name: probe.inputs[name] + t * r for name, r in directions.items()}})
+
+    return probe._replace(forward=forward, inputs={"t": np.zeros(())}, tensor="t", checked=("t",), raised=[])
 
 
 def zero_limit(probe: Probe, direction: np.ndarray) -> float:

@@ -48,9 +48,8 @@ def test_what_is_named_in_fixed_is_not():
 
 
 def test_several_are_one_note():
-    assert notes(a=0.5, p={"w": X}) == (
-        "not checked: a is a float (np.array(0.5) is checked); p is a dict (its arrays are checked as inputs of their own)",
-    )
+    (note,) = notes(a=0.5, p={"w": X})
+    assert note.startswith("not checked: a is a float (np.array(0.5) is checked); p is a dict (its arrays are checked")
 
 
 @pytest.mark.parametrize(
