@@ -29,7 +29,7 @@ def check_model(
     """Check the gradient of the cross-entropy of a batch with respect to every parameter and to the images.
 
     Shapes   images (B, C, Sh, Sw) float64; labels (B,) integers or (B, K) probabilities
-    The model must be a float64 one: ViT(config, seed, dtype="float64") starts from the float32 model's numbers.
+    The model must be a float64 one: ViT(config, seed, dtype="float64") starts from the float32 model's values.
     Dropouts that its config asks for are on, with masks drawn once from `seed`. The key third of every qkv bias is
     declared zero: softmax ignores a shift that is common to all keys.
     method, bound, seed, causes: as in `check_pair`, whose errors these are.

@@ -38,7 +38,7 @@ def _check(name: str, row: Case | Switch, method: str, seed: int, causes: int) -
     try:
         return row.check(name, method, seed, causes)
     except Exception as error:  # while its inputs were made, or by something that is no pair
-        return Report(name, method, BOUNDS[method], seed, (Row.failed("forward", (), raised(error)),))
+        return Report(name, method, BOUNDS[method], seed, (Row.failed("check", (), raised(error)),))
 
 
 def choose(op: str | None) -> dict[str, Case | Switch]:

@@ -107,6 +107,11 @@ def test_a_small_slope_on_a_large_output_is_not_lost_in_rounding(seed):
     assert report.worst.relative_error <= 5e-9
 
 
+def test_a_bound_of_zero_is_a_bound():
+    report = check(bound=0.0)
+    assert report.bound == 0 and not report.passed
+
+
 # What is wrong with the gradient
 
 

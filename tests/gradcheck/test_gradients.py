@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minivit.gradcheck import check_function, check_pair
+from minivit.params import Params
 
 from .foreign_pairs import AFFINE, affine_backward, affine_forward
 
@@ -89,6 +90,18 @@ def test_an_array_of_integers_or_of_float32_is_no_gradient():
     for dtype in ("int64", "float32", "complex128"):
         (row,) = check(lambda dx, dw, db: (dx, dw, db.astype(dtype))).failed  # noqa: B023
         assert row.tensor == "b" and row.problem.startswith(f"its gradient is {dtype}, the tensor float64")
+
+
+def test_parameters_in_one_vector_are_a_dictionary_too():
+    """A gradient as minivit's own Params: a mapping that is no dict."""
+
+    def loss(**tensors):
+        grads = Params({name: x.shape for name, x in tensors.items()}, np.zeros(sum(x.size for x in tensors.values())))
+        for name, x in tensors.items():
+            grads[name] = 2 * x
+        return sum((x * x).sum() for x in tensors.values()), grads
+
+    assert check_function(loss, AFFINE).passed
 
 
 def test_a_part_of_a_model_is_checked_with_all_its_gradients():

@@ -159,6 +159,6 @@ def test_inputs_that_cannot_be_made_are_a_row(monkeypatch):
     monkeypatch.setattr(suite, "SWITCHES", {})
     results = run()
     assert [report.passed for report in results.reports] == [False, False, True, True]
-    assert "linear (central differences, seed 0, bound 1e-08): FAILED: forward: raised RuntimeError: no inputs" in str(
+    assert "linear (central differences, seed 0, bound 1e-08): FAILED: check: raised RuntimeError: no inputs" in str(
         results
     )
