@@ -106,7 +106,7 @@ def planted(old, new, switches=6):
 
 
 def test_a_red_command_takes_little_longer_than_a_green_one_and_is_short():
-    line = "dx -= row_sums(u) / D"
+    line = "dx -= mean"
     green, green_text, _, green_calls = planted(line, line)
     red, text, _, calls = planted(line, line.replace("-=", "+="))
     assert green.passed and not red.passed
@@ -128,7 +128,10 @@ def test_a_red_command_takes_little_longer_than_a_green_one_and_is_short():
 @pytest.mark.parametrize(
     "old, new, words",
     [
-        ("return dx, dgamma, dbeta", "return dx, dgamma[None], dbeta", r"its gradient has shape \(1, 12\), the tensor"),
+        (
+            "mean, rstd), dgamma, dbeta", "mean, rstd), dgamma[None], dbeta",
+            r"its gradient has shape \(1, 12\), the tensor",
+        ),
         (
             "u = dy * gamma  # (2)", "u = dy * gamma[:-1]",
             r"raised ValueError: operands could not be broadcast .* \(layernorm.py:\d+, in layernorm_backward\)$",
