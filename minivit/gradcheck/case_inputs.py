@@ -112,12 +112,15 @@ def block_inputs(
     }
 
 
-def flat_block_forward(x, gamma1, beta1, Wqkv, bqkv, Wproj, bproj, gamma2, beta2, W1, b1, W2, b2, heads, gamma3=None,
-                   gamma4=None, **settings):  # fmt: skip
+def block_of_tensors(**given: Any) -> tuple[Any, Any]:
     """`ops.block_forward`, its tensors one by one; gamma3 and gamma4 are LayerScale's."""
-    settings |= {"scales": (gamma3, gamma4)}
-    attn = Wqkv, bqkv, Wproj, bproj
-    return ops.block_forward(x, (gamma1, beta1), attn, (gamma2, beta2), (W1, b1, W2, b2), heads, **settings)
+
+    def take(names: str) -> tuple[Any, ...]:
+        return tuple(given.pop(name, None) for name in names.split())
+
+    (x,), norm1, attn = take("x"), take("gamma1 beta1"), take("Wqkv bqkv Wproj bproj")
+    norm2, mlp, scales = take("gamma2 beta2"), take("W1 b1 W2 b2"), take("gamma3 gamma4")
+    return ops.block_forward(x, norm1, attn, norm2, mlp, scales=scales, **given)
 
 
 def pool_inputs(draw: Draw, s: Sizes, pool: str) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from .case_inputs import (
     Sizes,
     attention_inputs,
     block_inputs,
+    block_of_tensors,
     cross_entropy_inputs,
     dot_product_inputs,
-    flat_block_forward,
     layernorm_inputs,
     linear_inputs,
     masked,
@@ -114,21 +114,22 @@ CASES: dict[str, Case] = {
     "pool, mean": Case(ops.pool_forward, ops.pool_backward, one_tensor("B", "T", "D", pool="mean")),
     "pool, patches": Case(ops.pool_forward, ops.pool_backward, partial(pool_inputs, pool="patches")),
     "pool, cls+patches": Case(ops.pool_forward, ops.pool_backward, partial(pool_inputs, pool="cls+patches")),
-    "block": Case(flat_block_forward, ops.block_backward, block_inputs, key_bias=True),
-    "block, no bias": Case(flat_block_forward, ops.block_backward, partial(block_inputs, bias=False)),
-    "block, tanh": Case(flat_block_forward, ops.block_backward, partial(block_inputs, gelu="tanh"), key_bias=True),
+    "block": Case(block_of_tensors, ops.block_backward, block_inputs, key_bias=True),
+    "block, no bias": Case(block_of_tensors, ops.block_backward, partial(block_inputs, bias=False)),
+    "block, tanh": Case(block_of_tensors, ops.block_backward, partial(block_inputs, gelu="tanh"), key_bias=True),
     "block, dropout": Case(
-        flat_block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "features", "features")), key_bias=True
+        block_of_tensors, ops.block_backward,
+        partial(block_inputs, masks=("attn", "features", "features")), key_bias=True
     ),
     "block, stochastic depth": Case(
-        flat_block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "images", "images")), key_bias=True
+        block_of_tensors, ops.block_backward, partial(block_inputs, masks=("attn", "images", "images")), key_bias=True
     ),
     "block, LayerScale": Case(
-        flat_block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "features", "images"), scales=True),
+        block_of_tensors, ops.block_backward, partial(block_inputs, masks=("attn", "features", "images"), scales=True),
         key_bias=True,
     ),
     "block, two queries": Case(
-        flat_block_forward, ops.block_backward, partial(block_inputs, masks=("attn", "features", "features"), queries=2),
+        block_of_tensors, ops.block_backward, partial(block_inputs, masks=("attn", "features", "features"), queries=2),
         key_bias=True,
     ),
     "cross_entropy": Case(
