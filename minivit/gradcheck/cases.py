@@ -224,6 +224,13 @@ CASES: dict[str, Case] = {
         ops.add_positions_forward, ops.add_positions_backward,
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "positions": draw(1, s.T, s.D)},
     ),
+    "resize": Case(
+        ops.resize_forward, ops.resize_backward,
+        lambda draw, s: {
+            "x": draw(s.B, s.H * s.T, s.D), "vertical": weight(draw, s.K, s.H), "horizontal": weight(draw, s.F, s.T)
+        },
+        ("vertical", "horizontal"),
+    ),
     "pool, cls": Case(ops.pool_forward, ops.pool_backward, _x("B", "T", "D", pool="cls")),
     "pool, mean": Case(ops.pool_forward, ops.pool_backward, _x("B", "T", "D", pool="mean")),
     "pool, patches": Case(ops.pool_forward, ops.pool_backward, partial(pool_inputs, pool="patches")),
