@@ -31,7 +31,7 @@ def resize_model(
             token, patches = value[:, : config.has_class_token], value[:, config.has_class_token :]
             patches = resize_positions(patches, config.grid, made.grid, made.resize)
             value = xp.concatenate([token, patches], axis=1)
-        result[name] = value
+        result[name][...] = value
     return result, made
 
 
