@@ -69,7 +69,7 @@ def our_block(x: Any, *p: Any) -> Any:
 
 def our_block_backward(dy: Any, cache: Any) -> Any:
     dx, *groups = block_backward(dy, cache)
-    return [dx, *(gradient for group in groups for gradient in group)]
+    return [dx, *(gradient for group in groups for gradient in group if gradient is not None)]  # no LayerScale
 
 
 def torch_patch_embed(images: Any, W: Any, b: Any) -> Any:
