@@ -7,6 +7,7 @@ from typing import Any
 
 from .ops.normal_cdf import FORMS
 from .ops.pool import POOLS
+from .ops.resize import DIALECTS
 from .settings import check, check_choice, check_count, check_types, option, read_settings
 
 NORMS = ("tokens", "pool")
@@ -21,7 +22,8 @@ class ViTConfig:
     pixels in [0, 1]; None means 0 and 1, and training fills them in from its training split. class_names holds a name
     for each class; None means that the classes are called by their numbers. classes None: no head, and the model's
     output is what a head would read. pool "mean" averages all tokens, class token and registers included; "patches"
-    leaves these out, as timm's average pooling does.
+    leaves these out, as timm's average pooling does. resize is the dialect (`ops.interpolation_matrix`) in which
+    learned positions are interpolated for another image size, and in which they were if they have been.
     """
 
     image_size: int | tuple[int, int] = option(28, "image side in pixels, or height and width", from_data=True)
@@ -41,6 +43,9 @@ class ViTConfig:
     class_token: bool | None = option(None, "a class token in front of the patches; auto: where pool reads it")
     registers: int = option(0, "learned tokens behind the class token, without positions, which nobody reads")
     positions: str = option("learned", "position embedding added to the tokens", POSITIONS)
+    resize: str = option(
+        "bicubic-antialias", "how learned positions are interpolated for another image size", DIALECTS, from_data=True
+    )
     norm: str = option("tokens", "the last LayerNorm: of the tokens before the pooling, or of what it gives", NORMS)
     pre_norm: bool = option(False, "a LayerNorm of the tokens in front of the first block")
     layer_scale: float | None = option(
@@ -86,6 +91,7 @@ class ViTConfig:
         check_choice("pool", self.pool, POOLS)
         check_choice("norm", self.norm, NORMS)
         check_choice("positions", self.positions, POSITIONS)
+        check_choice("resize", self.resize, DIALECTS)
         check_choice("gelu", self.gelu, FORMS)
         if self.positions == "sincos1d":
             check(self.dim % 2 == 0, f"positions 'sincos1d' needs an even dim, not {self.dim}")

@@ -19,6 +19,7 @@ from .parallel import WorkerPool, predict_logits
 from .params import Params
 from .preprocess import Preprocessing, check_images
 from .shapes import parameter_shapes
+from .weights.positions import resize_model
 
 DTYPES = ("float32", "float64")
 
@@ -142,6 +143,14 @@ class ViT:
         """The same model with the parameters `flat`, a vector like `params.flat`, which is not copied."""
         params = Params(self.params.shapes, flat)
         return ViT(self.config, params=params, preprocessing=self.preprocessing)
+
+    def resized(self, image_size: int | tuple[int, int], dialect: str | None = None) -> "ViT":
+        """The same model for images of another size: a side or (Sh, Sw), in pixels. Learned positions are interpolated
+        once, by `dialect` or, for None, by the config's `resize`; the new config records it. Pictures are prepared for
+        the new size. Raises ConfigError for a size that the patches do not divide, and for an unknown dialect."""
+        params, config = resize_model(self.params, self.config, image_size, dialect)
+        made = self.preprocessing and self.preprocessing.resized(config.image_shape[1:])
+        return ViT(config, params=params, preprocessing=made)
 
     def save(self, path: str | Path) -> None:
         """Write the model to a safetensors file, atomically, with its config and preprocessing. The same model gives

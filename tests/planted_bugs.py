@@ -401,6 +401,22 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("return -dy, dy.sum(0, keepdims=True, out=out)", "add_positions", "x"),
         ],
     },
+    "ops.resize": {
+        "dx = cache.horizontal.T @ dy.reshape(B, new_rows, new_columns, D)": [
+            Bug("dx = -cache.horizontal.T @ dy.reshape(B, new_rows, new_columns, D)", "resize", "x"),
+            # the grid read column by column
+            Bug("dx = cache.horizontal.T @ dy.reshape(B, new_columns, new_rows, D).swapaxes(1, 2)", "resize", "x"),
+            # the shape of a transposed matrix with the values of one that is not
+            Bug(
+                "dx = cache.horizontal.reshape(columns, -1) @ dy.reshape(B, new_rows, new_columns, D)", "resize", "x"
+            ),
+        ],
+        "dx = cache.vertical.T @ dx.reshape(B, new_rows, columns * D)": [
+            Bug("dx = cache.vertical.reshape(rows, -1) @ dx.reshape(B, new_rows, columns * D)", "resize", "x"),
+            Bug("dx = cache.vertical.T @ dx.reshape(B, new_rows, columns * D) / new_rows", "resize", "x"),
+            Bug("dx = cache.vertical.T[::-1] @ dx.reshape(B, new_rows, columns * D)", "resize", "x"),
+        ],
+    },
     "ops.pool": {
         "dx[:, 0] = dy[:, :D]": [
             Bug("dx[:, -1] = dy[:, :D]", "pool, cls", "x"),

@@ -23,6 +23,7 @@ from .case_inputs import (
     one_tensor,
     patch_embed_inputs,
     pool_inputs,
+    weight,
 )
 from .checker import CAUSES, check_pair
 from .report import Report
@@ -109,6 +110,13 @@ CASES: dict[str, Case] = {
     "add_positions": Case(
         ops.add_positions_forward, ops.add_positions_backward,
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "positions": draw(1, s.T, s.D)},
+    ),
+    "resize": Case(
+        ops.resize_forward, ops.resize_backward,
+        lambda draw, s: {
+            "x": draw(s.B, s.H * s.T, s.D), "vertical": weight(draw, s.K, s.H), "horizontal": weight(draw, s.F, s.T)
+        },
+        ("vertical", "horizontal"),
     ),
     "pool, cls": Case(ops.pool_forward, ops.pool_backward, one_tensor("B", "T", "D", pool="cls")),
     "pool, mean": Case(ops.pool_forward, ops.pool_backward, one_tensor("B", "T", "D", pool="mean")),

@@ -55,13 +55,19 @@ def normalise(pixels: np.ndarray, config: ViTConfig, dtype: Any, in_place: bool 
     Shapes   pixels (B, C, Sh, Sw)  ->  (B, C, Sh, Sw) of `dtype`
     With in_place=True pixels that have this dtype already are written over, which saves a copy.
     """
-    assert config.pixel_mean is not None and config.pixel_std is not None  # filled in by the config itself
-    scale = np.array([1 / (255 * std) for std in config.pixel_std], dtype).reshape(-1, 1, 1)
-    shift = np.array([m / std for m, std in zip(config.pixel_mean, config.pixel_std)], dtype).reshape(-1, 1, 1)
+    scale, shift = pixel_scale_and_shift(config, dtype)
     inputs = pixels.astype(dtype, copy=not in_place)
     inputs *= scale
     inputs -= shift
     return inputs
+
+
+def pixel_scale_and_shift(config: ViTConfig, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What pixels of 0..255 are multiplied by, and what is then subtracted, to normalise them: (C, 1, 1) each."""
+    assert config.pixel_mean is not None and config.pixel_std is not None  # filled in by the config itself
+    scale = np.array([1 / (255 * std) for std in config.pixel_std], dtype).reshape(-1, 1, 1)
+    shift = np.array([m / std for m, std in zip(config.pixel_mean, config.pixel_std)], dtype).reshape(-1, 1, 1)
+    return scale, shift
 
 
 def to_inputs(images: np.ndarray, config: ViTConfig, dtype: Any) -> np.ndarray:

@@ -67,6 +67,13 @@ class Preprocessing:
         digits = grey and like_mnist(images[:, 0] if ground == "dark" else 255 - images[:, 0])
         return cls("digit" if digits else "squash", ground, images.shape[2:])
 
+    def resized(self, size: tuple[int, int]) -> "Preprocessing":
+        """The same for another size (Sh, Sw); `short_edge` grows as much as the side that grows most, so that it spans
+        the new frame if it did the old one."""
+        growth = max(new / old for new, old in zip(size, self.size))
+        edge = None if self.short_edge is None else max(1, round(self.short_edge * growth))
+        return dataclasses.replace(self, size=size, short_edge=edge)
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return {**dataclasses.asdict(self), "size": list(self.size)}
