@@ -71,8 +71,8 @@ def check_layer(
     rng = generator(chosen.seed, GRADIENT_CHECK, 0, 6)
     tensors = {path: _moved(_parameter(layer, path), move, rng) for path in places if path not in inputs}
     extra = _extra_argument(getattr(layer, backward), outputs, rate)
-    object_ = _Layer(layer, tuple(inputs), tuple(tensors), places, forward, backward, extra, rate, outputs)
-    pair = Pair(object_.run_forward, object_.run_backward, outputs, ones=extra == "no dy")
+    owner = _Layer(layer, tuple(inputs), tuple(tensors), places, forward, backward, extra, rate, outputs)
+    pair = Pair(owner.run_forward, owner.run_backward, outputs, ones=extra == "no dy")
     return check(pair, {**inputs, **tensors}, chosen, name or type(layer).__name__)
 
 
