@@ -55,7 +55,7 @@ def check_layer(
     and ConfigError for a method or a path that leads nowhere and for a layer that cannot be copied.
     """
     places = dict(params or {})
-    if any(place is None for place in places.values()) and rate is None:
+    if any(place is None for place in places.values()) and not rate:
         raise ConfigError("a gradient of None is taken from the step that backward makes: give rate, its learning rate")
     forward = forward if hasattr(layer, forward) or not callable(layer) else "__call__"
     for method in (forward, backward):
@@ -167,7 +167,7 @@ def _read_if_there(layer: Any, path: str) -> Any:
 def _from_step(before: np.ndarray, after: np.ndarray, rate: float) -> np.ndarray:
     """The gradient that a step of plain descent used: what is lost in rounding the parameters is zero."""
     gradient = (before - after) / rate
-    return np.where(abs(gradient) <= 2 * np.finfo("float64").eps * abs(before) / rate, 0, gradient)
+    return np.where(abs(gradient) <= 2 * np.finfo(before.dtype).eps * abs(before) / rate, 0, gradient)
 
 
 def _parameters(method: Any) -> dict[str, inspect.Parameter]:
