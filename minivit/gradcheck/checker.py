@@ -172,11 +172,11 @@ def _tensors(
 def _explain(found: Sequence[Found], causes: int) -> Iterator[Row]:
     """The rows, the last failing ones with their cause."""
     failures = [one for one in found if isinstance(one, Failure)]
-    unsought = len(failures) - causes
+    unsought = {id(failure) for failure in failures[: max(0, len(failures) - causes)]}
     for one in found:
         if isinstance(one, Row):
             yield one
-        elif (unsought := unsought - 1) >= 0:
+        elif id(one) in unsought:
             yield one.row
         else:
             others = [f.search for f in failures if f is not one and f.row.shape == one.row.shape]

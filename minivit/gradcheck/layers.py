@@ -55,7 +55,7 @@ def check_layer(
     and ConfigError for a method or a path that leads nowhere and for a layer that cannot be copied.
     """
     places = dict(params or {})
-    if any(place is None for place in places.values()) and rate is None:
+    if any(place is None for place in places.values()) and not rate:
         raise ConfigError("a gradient of None is taken from the step that backward makes: give rate, its learning rate")
     forward = forward if hasattr(layer, forward) or not callable(layer) else "__call__"
     for method in (forward, backward):
@@ -71,8 +71,8 @@ def check_layer(
     rng = generator(chosen.seed, GRADIENT_CHECK, 0, 6)
     tensors = {path: _moved(_parameter(layer, path), move, rng) for path in places if path not in inputs}
     extra = _extra_argument(getattr(layer, backward), outputs, rate)
-    object_ = _Layer(layer, tuple(inputs), tuple(tensors), places, forward, backward, extra, rate, outputs)
-    pair = Pair(object_.run_forward, object_.run_backward, outputs, ones=extra == "no dy")
+    owner = _Layer(layer, tuple(inputs), tuple(tensors), places, forward, backward, extra, rate, outputs)
+    pair = Pair(owner.run_forward, owner.run_backward, outputs, ones=extra == "no dy")
     return check(pair, {**inputs, **tensors}, chosen, name or type(layer).__name__)
 
 
@@ -167,7 +167,7 @@ def _read_if_there(layer: Any, path: str) -> Any:
 def _from_step(before: np.ndarray, after: np.ndarray, rate: float) -> np.ndarray:
     """The gradient that a step of plain descent used: what is lost in rounding the parameters is zero."""
     gradient = (before - after) / rate
-    return np.where(abs(gradient) <= 2 * np.finfo("float64").eps * abs(before) / rate, 0, gradient)
+    return np.where(abs(gradient) <= 2 * np.finfo(before.dtype).eps * abs(before) / rate, 0, gradient)
 
 
 def _parameters(method: Any) -> dict[str, inspect.Parameter]:

@@ -18,6 +18,7 @@ ROUNDING = 2.0**-51  # of a sum of terms, relative to the sum of their sizes
 FLOAT32_ROUNDING = 2.0**-22
 MANY = 10000  # entries
 CLEAR = 1e-6
+MOST_JITTER = 1e8  # times the rounding of y: what is left of its digits is no longer enough
 CONVERGED = 1e-11
 GOOD_ENOUGH = 1e-9  # after HALVINGS
 COMPLEX_STEP = 1e-30
@@ -176,11 +177,21 @@ def along_all(probe: Probe, directions: Mapping[str, np.ndarray]) -> Probe:
     return probe._replace(forward=forward, inputs={"t": np.zeros(())}, tensor="t", checked=("t",), raised=[])
 
 
-def zero_limit(probe: Probe, direction: np.ndarray) -> float:
-    """What rounding may leave, at a normal step, of a derivative that is zero by the mathematics."""
+def is_only_rounding(probe: Probe, direction: np.ndarray, numeric: float) -> tuple[bool, float]:
+    """Whether a derivative is zero but for rounding, and how many times more y jitters than the rounding of its last
+    operation explains, as where it is a small difference of large terms.
+
+    Rounding changes y by as much at a normal step as at one a thousand times shorter, a derivative by a thousand
+    times as much. So what y jitters by at short steps is all that it may change by at a normal one.
+    """
     h = probe.step(direction)
+    jitter = max(abs(probe.slope(direction, h / 2**k)) * h / 2**k for k in (10, 11, 12))
     y = max((probe.y0, probe.y(probe.x + h * direction), probe.y(probe.x - h * direction)), key=lambda y: abs(y).sum())
-    return 100 * probe._replace(y0=y).noise(h)
+    noise = probe._replace(y0=y).noise(1.0)
+    if jitter > MOST_JITTER * noise:  # a jump of y, or what no derivative tells from one
+        jitter = 0.0
+    smallest = min(abs(numeric), abs(probe.slope(direction, h)))
+    return smallest <= max(100 * noise, 10 * jitter) / h, max(1.0, jitter / noise) if noise else 1.0
 
 
 def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:

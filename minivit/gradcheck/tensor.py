@@ -1,5 +1,6 @@
 """The check of one tensor: its gradient along a random direction, or entry by entry, beside numeric derivatives."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,17 +16,18 @@ from .numeric import (
     cosine,
     differences,
     is_analytic,
+    is_only_rounding,
     random_unit,
     relative_error,
     rms,
     short_difference,
     unit,
-    zero_limit,
 )
 from .report import Row, badness
 from .search import Search
 
 ZERO = 1e-13  # of the largest gradient: what rounding leaves of a zero
+ALMOST_ZERO = 1e-4  # of the largest gradient: more is none, however much rounding is amplified
 SMALL = 1e-3  # of a typical entry: what is smaller by far may need steps of its own
 
 Found = Row | Failure
@@ -146,7 +148,10 @@ class Check(NamedTuple):
     def _zero(self, probe: Probe, gradient: np.ndarray, direction: np.ndarray, numeric: float) -> Row | None:
         """The row of a gradient that is zero by the mathematics: rounding is all that is left on both sides."""
         size = float(abs(gradient).max())
-        if size > ZERO * probe.rounding / ROUNDING * self.largest or not abs(numeric) <= zero_limit(probe, direction):
+        if size > ALMOST_ZERO * self.largest or not math.isfinite(numeric):
+            return None
+        only_rounding, jitter = is_only_rounding(probe, direction, numeric)
+        if not only_rounding or size > ZERO * probe.rounding / ROUNDING * jitter * self.largest:
             return None
         note = self._noted("zero, to rounding" if size or numeric else "zero: nothing depends on it")
         error = max(size, abs(numeric)) / self.largest

@@ -39,6 +39,21 @@ def test_zero_to_rounding_passes_by_itself(method, scale):
 
 
 @pytest.mark.parametrize("method", ["differences", "complex", "dense"])
+def test_it_does_so_where_y_is_a_small_difference_of_large_terms(method):
+    for seed in range(5):
+        inputs = {"x": 255 + draw(6, 4, seed=seed), "b": draw(4)}
+        check_pair(batchnorm_forward, batchnorm_backward, inputs, method=method, seed=seed).raise_if_failed()
+
+
+@pytest.mark.parametrize("method", ["differences", "dense"])
+def test_a_jump_is_not_taken_for_rounding(method):
+    (row,) = check_pair(
+        lambda x: (np.sign(x), x), lambda dy, x: 0 * dy, {"x": np.array([1.0, 0, -2])}, method=method
+    ).failed
+    assert "there is no gradient here" in row.problem and "x[1] = 0" in row.problem
+
+
+@pytest.mark.parametrize("method", ["differences", "complex", "dense"])
 def test_a_zero_that_is_not_one_fails(method):
     """However small the true gradient is beside dy."""
     for forward in (lambda x: (1e-10 * np.sin(x), x), lambda x: (1e-10 * np.sin(x) + 1e-6, x)):
