@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..atomic import is_private, open_regular, prepared, read_json, write_atomically
+from ..atomic import is_private, open_regular, read_json, write_atomically
 from ..checkpoint import is_ours
 from ..data import full_name
 from ..errors import CheckpointError, MinivitError
@@ -104,26 +104,11 @@ def _written_by_a_run(path: Path) -> bool | None:
         return False
 
 
-def replace_run(folder: HeldFolder, contents: dict[str, bytes]) -> None:
-    """Write the first files of a run, {name: content}, config.json first, and remove those of the run that was in the
-    folder before: not until the new ones are on the disk, so that a full one costs nothing."""
-    remove_parts(folder.path)
-    with prepared({folder.path / name: content for name, content in contents.items()}) as take_names:
-        for name in FILES[1:]:
-            (folder.path / name).unlink(missing_ok=True)
-        take_names()
-
-
-def write_together(folder: HeldFolder, contents: dict[str, bytes]) -> None:
-    """Write files of a run, {name: content}, once all of them are on the disk. Raises CheckpointError if the folder is
-    no longer where it was."""
-    if not folder.is_there():
-        raise CheckpointError(
-            f"{folder.path} is no longer the folder that this run began in, which was moved, replaced or removed while "
-            "it trained: put it back, and resume the run, which is as it was at its last save"
-        )
-    with prepared({folder.path / name: content for name, content in contents.items()}) as take_names:
-        take_names()
+def remove_run(folder: Path) -> None:
+    """Remove a run's files, but for its settings, which those of the next run replace: whatever happens in between,
+    what is left is a run that starts from its beginning."""
+    for name in FILES[1:]:
+        (folder / name).unlink(missing_ok=True)
 
 
 def rewind_to_last_save(folder: Path, metrics: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ..atomic import json_bytes, write_json
+from ..atomic import json_bytes, prepared, write_json
 from ..checkpoint import model_bytes
 from ..data import Split
 from ..errors import CheckpointError, TrainingError
@@ -21,10 +21,10 @@ from .folder import (
     Interrupted,
     add_metrics,
     metrics_bytes,
-    replace_run,
+    remove_parts,
+    remove_run,
     resume_hint,
     rewind_to_last_save,
-    write_together,
 )
 from .load import Run
 from .lock import HeldFolder
@@ -52,13 +52,23 @@ class Saves:
     def save(self, metrics: list[dict[str, Any]], name: str, content: bytes) -> None:
         """Write a file of the run, and its metrics, together. Raises CheckpointError if the folder is no longer there,
         or if somebody has changed or removed the settings in it."""
-        files = {"metrics.jsonl": metrics_bytes(metrics), name: content}
+        path = self.folder.path
+        if not self.folder.is_there():
+            raise CheckpointError(
+                f"{path} is no longer the folder that this run began in, which was moved, replaced or removed while it "
+                "trained: put it back, and resume the run, which is as it was at its last save"
+            )
+        files = {path / "metrics.jsonl": metrics_bytes(metrics), path / name: content}
         if self.begun:
-            write_together(self.folder, files)
+            with prepared(files) as take_names:
+                take_names()
             self._check_settings()
-        else:
-            replace_run(self.folder, {"config.json": json_bytes(self.settings), **files})
-            self.begun = True
+            return
+        remove_parts(path)
+        with prepared({path / "config.json": json_bytes(self.settings), **files}) as take_names:
+            self.begun = True  # there is room for it
+            remove_run(path)
+            take_names()
 
     def _check_settings(self) -> None:
         path = self.folder.path / "config.json"

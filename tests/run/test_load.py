@@ -1,0 +1,47 @@
+"""Reading a run back."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from minivit.data import load, split_validation
+from minivit.errors import CheckpointError
+from minivit.run import load_run, overlap
+
+
+def test_a_run_is_read_from_its_folder_or_its_model(whole):
+    run = load_run(whole)
+    assert run.folder == whole and run.settings["train"]["batch_size"] == 18 and run.result["test_total"] == 20
+    of_file = load_run(whole / "model.safetensors")
+    assert of_file.settings == run.settings and of_file.result == run.result
+    np.testing.assert_array_equal(of_file.model.params.flat, run.model.params.flat)
+
+
+def test_a_model_alone_is_a_run_without_settings(whole, tmp_path):
+    shutil.copy(whole / "model.safetensors", tmp_path / "model.safetensors")
+    run = load_run(tmp_path)
+    assert run.settings == {} and run.result is None and run.model.config.dim == 8
+    assert overlap(run, load(str(json.loads((whole / "config.json").read_text())["data"])).test) is None
+
+
+def test_a_run_without_a_model(whole, tmp_path, stopped):
+    with pytest.raises(CheckpointError, match="no trained model here; train one with minivit train"):
+        load_run(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match=r"no trained model here; resume it with: minivit train --resume"):
+        load_run(stopped)
+
+
+def test_how_much_was_trained_on(whole, data):
+    run, train = load_run(whole), load(data).train
+    trained, held_out = split_validation(train)
+    assert [overlap(run, split) for split in (train, trained, held_out, load(data).test)] == [54, 54, 0, 0]
+
+
+def test_data_that_are_gone_cannot_be_compared(whole, data, monkeypatch):
+    run = load_run(whole)
+    for name in (data + "gone", "mnist", None):
+        monkeypatch.setattr("minivit.run.load.find_mnist", lambda: None)
+        settings = {**run.settings, "data": name}
+        assert overlap(run._replace(settings=settings), load(data).test) is None
