@@ -1,17 +1,24 @@
 """The start of a run: what it leaves, and where it goes."""
 
+import contextlib
+import hashlib
 import json
 import os
+import signal
 import sys
+import threading
 
 import pytest
 
 import minivit.run.training
 from minivit.cli.tables import result_line
 from minivit.data import DataError, load, split_validation
-from minivit.run import load_run, resume_run, start_run
+from minivit.errors import TrainingError
+from minivit.run import Interrupted, load_run, resume_run, start_run
+from minivit.run.overfit import overfit
+from minivit.run.pictures import draw_pictures
 from minivit.run.settings import pixel_statistics
-from minivit.train import TrainConfig
+from minivit.train import NotFinite, TrainConfig
 from tests.tools import tiny
 from tests.tools.runs import ALL, same_model, start, stop_after
 
@@ -54,8 +61,57 @@ def test_the_settings_appear_first_and_the_result_last(data, tmp_path, monkeypat
 
     monkeypatch.setattr(os, "replace", follow)
     start(data, tmp_path / "run")
-    assert names[:2] == ["config.json", "metrics.jsonl"] and names[-2:] == ["model.safetensors", "result.json"]
-    assert set(names[2:-2]) == {"state.safetensors"} and len(names) == 8
+    assert names[:3] == ["config.json", "metrics.jsonl", "state.safetensors"]
+    assert names[-3:] == ["metrics.jsonl", "model.safetensors", "result.json"]
+    assert names[3:-3] == ["metrics.jsonl", "state.safetensors"] * 4, "after steps 2, 4, 6 and 8"
+
+
+def test_the_files_of_a_run_belong_together(whole):
+    settings, result = (json.loads((whole / name).read_text()) for name in ("config.json", "result.json"))
+    assert settings["run"] == result["run"] and settings["device"] == "cpu"
+    assert result["model_sha256"] == hashlib.sha256((whole / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_two_runs_are_called_differently(data, tmp_path, whole):
+    other = start(data, tmp_path / "run")
+    assert same_model(other.folder, whole)
+    assert other.settings["run"] != json.loads((whole / "config.json").read_text())["run"]
+
+
+def test_the_library_is_quiet(data, tmp_path, capfd):
+    """On stdout and stderr, whoever writes to them; with `say=`, every line that the command line prints."""
+    config = TrainConfig(epochs=2, threads=1)
+    run = start_run(data, str(tmp_path / "run"), tiny.MODEL, config)
+    resume_run(str(run.folder))
+    overfit(data, {**tiny.MODEL, "dim": 32}, {"learning_rate": 0.01, "threads": 1})
+    draw_pictures(run.folder)
+    assert capfd.readouterr() == ("", "")
+    said = []
+    start_run(data, str(tmp_path / "other"), tiny.MODEL, config, say=said.append)
+    assert [line.split()[0] for line in said] == ["run", "epoch", "epoch"] and capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("way", ["end", "stop", "not finite", "full disk", "bug"])
+def test_no_thread_is_left_behind(way, data, tmp_path, monkeypatch, at_step):
+    monkeypatch.setattr("minivit.parallel.FLOATS_FOR_THREADS", 0)
+    before = set(threading.enumerate())
+    if way == "stop":
+        at_step(2, lambda: signal.raise_signal(signal.SIGTERM))
+    elif way != "end":
+        error = {"full disk": OSError(28, "full"), "bug": AssertionError()}.get(way)
+
+        def fail(*arguments, **more):
+            assert len(set(threading.enumerate()) - before) >= 3, "it computes and makes batches in threads"
+            raise error or NotFinite("loss nan", *tiny.images(18))
+
+        if way == "not finite":
+            monkeypatch.setattr("minivit.run.training.first_not_finite", lambda *arguments: "nowhere")
+            monkeypatch.setattr("minivit.train.loop.Metrics", fail)
+        else:
+            monkeypatch.setattr("minivit.run.training.state_bytes", fail)
+    with contextlib.suppress(Interrupted, TrainingError, OSError, AssertionError) as caught:
+        start(data, tmp_path / "run", threads=2)
+    assert caught is None and set(threading.enumerate()) == before
 
 
 def test_the_test_images_are_looked_at_once(data, tmp_path, monkeypatch):

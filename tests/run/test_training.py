@@ -3,12 +3,11 @@
 import errno
 import json
 import os
-import threading
+import shutil
 
 import numpy as np
 import pytest
 
-import minivit.run.training
 import minivit.train.trainer
 from minivit.checkpoint import read_tensors, write_tensors
 from minivit.errors import CheckpointError, TrainingError
@@ -28,7 +27,7 @@ def test_a_loss_that_is_not_finite_is_located_and_the_state_kept(stopped, whole)
         resume_run(str(stopped))
     message = str(caught.value)
     assert "linear_forward in mlp_forward in block_forward of block 1 produced the first of them" in message
-    assert f"saved in {stopped} before is kept; start again with a lower --learning-rate" in message
+    assert f"saved in {stopped} before is kept: start again with a lower --learning-rate" in message
     assert "\n" not in message
     assert path.read_bytes() == good
 
@@ -49,10 +48,12 @@ def test_a_state_that_is_not_finite_is_not_saved(data, tmp_path, at_step, monkey
     assert (tmp_path / "run" / "state.safetensors").read_bytes() == good
 
 
-@pytest.mark.parametrize("function", ["fsync", "replace"])
-@pytest.mark.parametrize("written", range(1, 8))
+@pytest.mark.parametrize(
+    "function, written", [*(("fsync", n) for n in range(14)), *(("replace", n) for n in range(1, 14))]
+)
 def test_a_full_disk_leaves_what_was_saved(function, written, data, tmp_path, whole, monkeypatch):
-    """Room for 1, 2, ... more files: config.json, metrics.jsonl, four states, the model, the result."""
+    """Room for 0, 1, 2, ... more files: config.json, metrics.jsonl and a state after steps 1, 2, 4, 6 and 8; metrics,
+    model and result at the end."""
     room, write = [written], getattr(os, function)
 
     def full(*arguments):
@@ -64,13 +65,88 @@ def test_a_full_disk_leaves_what_was_saved(function, written, data, tmp_path, wh
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(os, function, full)
-        with pytest.raises(
-            OSError, match="what was saved before is kept, resume it with: minivit train --resume"
-        ) as caught:
+        with pytest.raises(OSError, match=f"cannot write to {folder}: No space left on device; ") as caught:
             start(data, folder)
-    assert os.strerror(errno.ENOSPC) in str(caught.value) and "\n" not in str(caught.value)
+    message = str(caught.value)
+    assert "\n" not in message and "private" not in message
+    if function == "fsync" and written < 3:
+        assert message.endswith("; nothing in it was changed") and not folder.exists()
+        return
+    assert "; what was saved before is kept, resume it with: minivit train --resume" in message
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
-    if written > 2:
-        assert read_tensors(folder / "state.safetensors")[1]["step"] == min(2 * (written - 2), 8)
+    if written >= 3:
+        step = (1, 2, 4, 6, 8)[min((written - 3) // 2, 4)]
+        assert read_tensors(folder / "state.safetensors")[1]["step"] == step
     resume_run(str(folder))
     assert same_model(folder, whole) and steps_of(folder) == [3, 6, 9]
+
+
+@pytest.mark.parametrize("function", ["move", "replace", "remove"])
+def test_a_folder_that_is_moved_away_is_noticed_at_the_next_save(function, data, tmp_path, whole, at_step):
+    """And nothing of what was saved is lost, nor written into what is in its place."""
+    folder, moved = tmp_path / "run", tmp_path / "moved"
+
+    def act():
+        if function == "remove":
+            shutil.copytree(folder, moved)
+            shutil.rmtree(folder)
+            return
+        folder.rename(moved)
+        if function == "replace":
+            folder.mkdir()
+
+    at_step(5, act)
+    with pytest.raises(CheckpointError, match="no longer the folder that this run began in.* put it back") as caught:
+        start(data, folder)
+    assert "\n" not in str(caught.value)
+    assert not folder.exists() or list(folder.iterdir()) == []
+    resume_run(str(moved))
+    assert same_model(moved, whole)
+
+
+def test_settings_that_are_removed_while_it_trains_are_put_back(data, tmp_path, whole, at_step):
+    folder = tmp_path / "run"
+    at_step(5, lambda: (folder / "config.json").unlink())
+    with pytest.raises(
+        CheckpointError, match="config.json was removed while the run trained; it is there again, every"
+    ):
+        start(data, folder)
+    assert read_tensors(folder / "state.safetensors")[1]["step"] == 6
+    resume_run(str(folder))
+    assert same_model(folder, whole)
+
+
+def test_settings_that_are_changed_while_it_trains_are_named(data, tmp_path, whole, at_step):
+    folder = tmp_path / "run"
+
+    def edit(**changes):
+        settings = json.loads((folder / "config.json").read_text())
+        settings["train"].update(changes)
+        (folder / "config.json").write_text(json.dumps(settings))
+
+    at_step(5, lambda: edit(batch_size=9, threads=2))
+    with pytest.raises(
+        CheckpointError, match="config.json was changed while the run trained: batch_size from 18 to 9."
+    ):
+        start(data, folder)
+    with pytest.raises(CheckpointError, match="other settings than those in .*here batch_size 18 and there 9"):
+        resume_run(str(folder))
+    edit(batch_size=18)
+    resume_run(str(folder))
+    assert same_model(folder, whole)
+
+
+@pytest.mark.parametrize("step", [4, 5, 9])
+@pytest.mark.parametrize("content", [None, "", "not JSON"])
+def test_metrics_are_written_whole_at_every_save(content, step, data, tmp_path, at_step):
+    """Whatever somebody does to the file meanwhile."""
+    folder = tmp_path / "run"
+
+    def act():
+        (folder / "metrics.jsonl").unlink()
+        if content is not None:
+            (folder / "metrics.jsonl").write_text(content)
+
+    at_step(step, act)
+    start(data, folder, log_every=1, save_every=100)
+    assert steps_of(folder) == list(range(1, 10))
