@@ -1,5 +1,6 @@
 """Reading a run back from its folder, and whether it has seen the images it is asked about."""
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
     found = PRETRAINED if path == "pretrained" else Path(path)
     folder = found.parent if found.is_file() else found
     model_file = found if found.is_file() else folder / "model.safetensors"
-    if not model_file.exists():
+    if not os.path.lexists(model_file):
         advice = resume_hint(folder) if (folder / "config.json").exists() else "train one with minivit train"
         raise CheckpointError(f"{path}: there is no trained model here; {advice}")
     model = ViT.load(model_file, device)

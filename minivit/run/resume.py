@@ -1,5 +1,6 @@
 """Resuming a run that was interrupted, from its last save."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def resume_run(
         config = TrainConfig.from_dict(settings["train"])
         images = split_images(dataset, config)
         init = settings.get("init")
-        if init is not None and not (folder.path / STATE).exists():
+        if init is not None and not os.path.lexists(folder.path / STATE):
             classes = dataset.classes
             model = initialised_model(init, images.train.images, classes, settings["model"], device, folder)
         else:  # what is random here is replaced by the state, or is where the run began
@@ -74,7 +75,7 @@ def resume_run(
 def _has_ended(folder: Path, settings: dict[str, Any]) -> bool:
     """Whether the run has its result. Raises CheckpointError if what is in its folder is not the end of this run, or
     not all of it."""
-    result, model, state = read_result(folder), folder / MODEL, (folder / STATE).exists()
+    result, model, state = read_result(folder), folder / MODEL, os.path.lexists(folder / STATE)
     if result is None:
         if model.exists() and not state:
             raise CheckpointError(

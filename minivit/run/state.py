@@ -4,6 +4,7 @@ Randomness is stateless, so the parameters, AdamW's two means, the averaged weig
 reports so far are enough to resume to the same bytes.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def state_bytes(
 def load_state(path: Path, settings: dict[str, Any], trainer: Trainer) -> tuple[RunningSums, list, float]:
     """Put a saved state into the trainer and return its sums, metrics and seconds; those of a beginning if there
     is no such file. Raises CheckpointError if it is damaged, or not of these settings."""
-    if not path.exists():
+    if not os.path.lexists(path):  # a link to nowhere is a state that is missing
         return RunningSums(), [], 0.0
     arrays, content = read_tensors(path)
     check_format(content, FORMAT, path)

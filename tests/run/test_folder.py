@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -102,14 +101,13 @@ def test_files_that_no_run_wrote_are_named_and_left_alone(kind, beside_a_run, ov
         if kind in ("a state without its run", "a picture without a run"):
             return
     before = listing(folder)
-    begun = time.perf_counter()
     with pytest.raises(FileExistsError) as caught:
         start(data, folder, overwrite)
     message = f"{folder} holds {names}, which no run of minivit wrote: choose another --out, or move what is there away"
     if "config.json" not in names or not beside_a_run:
         assert str(caught.value) == message
     assert names in str(caught.value) and "\n" not in str(caught.value)
-    assert listing(folder) == before and time.perf_counter() - begun < 5
+    assert listing(folder) == before
 
 
 def test_what_a_run_left_without_its_settings_is_replaced_only_if_asked(data, tmp_path, whole, stopped):
