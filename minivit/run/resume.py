@@ -24,7 +24,7 @@ MODEL = "model.safetensors"
 
 
 def resume_run(
-    path: str,
+    path: str | Path,
     device: str | None = None,
     *,
     data: str | None = None,

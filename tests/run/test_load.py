@@ -9,6 +9,7 @@ import pytest
 from minivit.data import load, split_validation
 from minivit.errors import CheckpointError
 from minivit.run import load_run, overlap
+from tests.tools.runs import start
 
 
 def test_a_run_is_read_from_its_folder_or_its_model(whole):
@@ -45,3 +46,21 @@ def test_data_that_are_gone_cannot_be_compared(whole, data, monkeypatch):
         monkeypatch.setattr("minivit.run.load.find_mnist", lambda: None)
         settings = {**run.settings, "data": name}
         assert overlap(run._replace(settings=settings), load(data).test) is None
+
+
+def test_a_result_is_that_of_the_model(whole, data, tmp_path):
+    """The SHA-256 in it is of the model's file; that of another is not told to be its accuracy."""
+    folder = shutil.copytree(whole, tmp_path / "run")
+    other = start(data, tmp_path / "other", epochs=1).folder
+    for name in ("model.safetensors", "result.json"):
+        copy = shutil.copytree(folder, tmp_path / f"with another {name}")
+        shutil.copy(other / name, copy)
+        assert load_run(copy).result is None
+    (folder / "config.json").unlink()
+    assert load_run(folder).result == load_run(whole).result, "also without settings"
+    assert load_run(folder / "model.safetensors").result == load_run(whole).result
+
+
+def test_what_comes_with_minivit_is_read():
+    run = load_run("pretrained")
+    assert run.result["test_total"] == 10_000 and run.settings["train"]["tta"] == 8

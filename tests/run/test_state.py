@@ -1,5 +1,6 @@
 """The state of a run: every damage is named, and nothing of it is lost."""
 
+import functools
 import random
 import shutil
 
@@ -42,6 +43,23 @@ def damage(folder):
         "other settings",
     )
     yield "another model", rewritten(lambda a, v: v["settings"]["model"].update(other.to_dict())), "other settings"
+    for name, value, message in (
+        ("step", -1, "step must be at least 0"),
+        ("step", 10, "step 10 of 9"),
+        ("step", 1.5, "step must be a whole number"),
+        ("seconds", -1.0, "seconds must be at least 0"),
+        ("seconds", "long", "seconds must be a number"),
+        ("sums", {"loss": 1.0, "correct": 1, "images": -1}, "images must be at least 0"),
+        ("sums", {"loss": 1.0, "correct": 9, "images": 2}, "more images are correct"),
+        ("sums", {"loss": 1.0}, "holds no state of a run .KeyError: 'correct'"),
+        ("sums", None, "holds no state of a run"),
+        ("metrics", [{"step": 1}], "a report has step, epoch"),
+        ("metrics", {}, "the reports are no list"),
+        ("settings", [], "holds no settings of a run, or other settings"),
+        ("settings", {"model": {}, "train": {"epochs": "3"}}, "holds no settings of a run, or other settings"),
+    ):
+        change = functools.partial(lambda arrays, values, new: values.update(new), new={name: value})
+        yield f"{name} {value}", rewritten(change), message
     yield "no settings", rewritten(lambda arrays, values: values.clear()), "other settings"
 
 
