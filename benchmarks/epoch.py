@@ -65,7 +65,6 @@ def watched(flags: list[str]) -> Counter[str]:
     batches.random_affine = clock.timed(BESIDE, batches.random_affine)
     Display.step = clock.timed("progress bar", Display.step)  # type: ignore[method-assign]
     Display.report = clock.timed("progress bar", Display.report)  # type: ignore[method-assign]
-    training.add_metrics = clock.timed("metrics.jsonl", training.add_metrics)
     training.state_bytes = clock.timed("saving the state", training.state_bytes)
     training.Saves.save = clock.timed("saving the state", training.Saves.save)  # type: ignore[method-assign]
     training.fit = clock.whole("all", training.fit)

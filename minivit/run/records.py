@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, get_type_hints
 
 from ..atomic import check_format, open_regular, read_json
 from ..backend import DEVICES
@@ -38,14 +38,6 @@ MORE_RESULT = {
 }
 MACHINE = frozenset(field.name for field in dataclasses.fields(TrainConfig) if field.metadata["machine"])
 LARGEST_METRICS = 256 << 20  # bytes, a million lines
-
-
-class Difference(NamedTuple):
-    """A setting that two runs do not share."""
-
-    name: str
-    one: Any
-    other: Any
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:
@@ -113,16 +105,17 @@ def check_metrics(lines: Any, path: Path) -> list[dict[str, Any]]:
     return _checked(path, lines, checked)
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
-    """In which of the settings that decide its result two runs differ; what belongs to the machine is not compared."""
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The settings that decide its result in which two runs differ, each as (name, in one, in the other); what belongs
+    to the machine is not compared."""
     found = [
-        Difference(name, one.get(name), other.get(name))
+        (name, one.get(name), other.get(name))
         for name in ("run", "data_sha256", "preprocessing")
         if one.get(name) != other.get(name)
     ]
     for kind, cls in (("model", ViTConfig), ("train", TrainConfig)):
         left, right = (cls.from_dict(settings[kind]).to_dict() for settings in (one, other))
-        found += [Difference(n, left[n], right[n]) for n in left if n not in MACHINE and left[n] != right[n]]
+        found += [(n, left[n], right[n]) for n in left if n not in MACHINE and left[n] != right[n]]
     return found
 
 
