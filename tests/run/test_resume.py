@@ -213,12 +213,16 @@ def test_a_real_process_is_stopped(data, tmp_path):
 
 
 @posix
-def test_killed_at_ten_random_moments(data, tmp_path):
+@pytest.mark.parametrize("kills, replacing", [(10, False), (4, True)])
+def test_killed_at_random_moments(kills, replacing, data, tmp_path):
     expected = kill_many.train_undisturbed(tmp_path / "whole", data)
-    seen = kill_many.train_with_kills(tmp_path / "run", data, 10, random.Random(0))
-    assert "step 0" in seen[0] and "state.safetensors" not in seen[0], "the first kill was to hit the first write"
-    assert len({moment.split(":")[0] for moment in seen}) >= 6, seen  # spread over the run
-    kill_many.check_end(tmp_path / "run", expected)
+    replaced = tmp_path / "whole" if replacing else None
+    training = kill_many.Training(tmp_path / "run", data, random.Random(0), replaced)
+    seen = training.with_kills(kills)
+    assert "step 0" in seen[0], "the first kill was to hit the first write"
+    assert len({moment.split(":")[0] for moment in seen}) >= 0.6 * kills, seen  # spread
+    assert training.moves >= 2
+    training.check_end(expected)
 
 
 def test_no_run_to_resume(tmp_path):
