@@ -53,6 +53,8 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Iterator[HeldFold
     if out is not None:
         with held(Path(out), make=True) as folder:
             _refuse_if_taken(folder.path, overwrite)
+            if not os.access(folder.path, os.W_OK):  # known now, and not only after the first step
+                raise PermissionError(f"{out}: this folder may not be written to: choose another --out")
             yield folder
         return
     for number in itertools.count(1):

@@ -147,7 +147,8 @@ def train_in(
 def _fit(
     trainer: Trainer, images: Images, epochs: int, saves: Saves, started: float, say: Say, bar: bool
 ) -> tuple[list[dict[str, Any]], float]:
-    """Train; the reports, and the seconds that were spent before `started`. What is displayed is saved before."""
+    """Train; the reports, and the seconds that were spent before `started`. A report is shown once it is saved, where both fall on
+    one step."""
     folder, config, count = saves.folder.path, trainer.config, len(images.train.labels)
     epoch_steps = steps_per_epoch(config.batch_size, count)
     sums, metrics, seconds = RunningSums(), list[dict[str, Any]](), 0.0
@@ -166,11 +167,11 @@ def _fit(
         spent = seconds + time.perf_counter() - started
         saves.save(metrics, STATE, state_bytes(saves.settings, trainer, sums, metrics, spent))
 
-    display = Display(trainer, epochs, epoch_steps, count, say, bar)
     steps = fit(trainer, images.train, images.valid, epochs, sums)
     try:
-        with display, stop_on_signals() as stop, contextlib.closing(steps):
+        with contextlib.closing(steps), stop_on_signals() as stop, contextlib.ExitStack() as stack:
             _show(stop, say, line)
+            display = stack.enter_context(Display(trainer, epochs, epoch_steps, count, say, bar))
             for result, report in steps:
                 _show(stop, display.step, result)
                 if report:

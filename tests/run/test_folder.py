@@ -110,6 +110,12 @@ def test_files_that_no_run_wrote_are_named_and_left_alone(kind, beside_a_run, ov
     assert listing(folder) == before
 
 
+def test_a_folder_that_may_not_be_written_to_is_named_before_anything_is_read(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match=f"{tmp_path}: this folder may not be written to: choose another --out"):
+        start("no data", tmp_path)
+
+
 def test_what_a_run_left_without_its_settings_is_replaced_only_if_asked(data, tmp_path, whole, stopped):
     folder = tmp_path / "rest"
     folder.mkdir()
