@@ -66,7 +66,7 @@ def watched(flags: list[str]) -> Counter[str]:
     Display.step = clock.timed("progress bar", Display.step)  # type: ignore[method-assign]
     Display.report = clock.timed("progress bar", Display.report)  # type: ignore[method-assign]
     training.state_bytes = clock.timed("saving the state", training.state_bytes)
-    training.Saves.save = clock.timed("saving the state", training.Saves.save)  # type: ignore[method-assign]
+    training.Saves.save_state = clock.timed("saving the state", training.Saves.save_state)  # type: ignore[method-assign]
     training.fit = clock.whole("all", training.fit)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         status = main(["train", "--out", f"{folder}/run", *flags])

@@ -49,9 +49,17 @@ class Saves:
         self.folder, self.settings, self.begun = folder, settings, begun
         self.hint = resume_hint(folder.path, settings.get("device", "cpu"))
 
-    def save(self, metrics: list[dict[str, Any]], name: str, content: bytes) -> None:
-        """Write a file of the run, and its metrics, together. Raises CheckpointError if the folder is no longer there,
-        or if somebody has changed or removed the settings in it."""
+    def save_state(self, metrics: list[dict[str, Any]], state: bytes) -> None:
+        """Write the state and the metrics of the run, together; the first time its settings, too, and then nothing is
+        left of what they replace. Raises CheckpointError if the folder is no longer there, or if somebody has changed
+        or removed the settings in it."""
+        self._save(metrics, STATE, state)
+
+    def save_model(self, metrics: list[dict[str, Any]], model: bytes) -> None:
+        """Write the model and the metrics of the run. Raises CheckpointError as `save_state` does."""
+        self._save(metrics, "model.safetensors", model)
+
+    def _save(self, metrics: list[dict[str, Any]], name: str, content: bytes) -> None:
         path = self.folder.path
         if not self.folder.is_there():
             raise CheckpointError(
@@ -128,7 +136,7 @@ def train_in(
             trained = seconds + time.perf_counter() - started
             final = trainer.averaged_model()
             content = model_bytes(final.params, final.config, final.preprocessing)
-            saves.save(metrics, "model.safetensors", content)
+            saves.save_model(metrics, content)
             result = {
                 "format": FORMAT,
                 **({"run": settings["run"]} if "run" in settings else {}),
@@ -147,8 +155,8 @@ def train_in(
 def _fit(
     trainer: Trainer, images: Images, epochs: int, saves: Saves, started: float, say: Say, bar: bool
 ) -> tuple[list[dict[str, Any]], float]:
-    """Train; the reports, and the seconds that were spent before `started`. A report is shown once it is saved, where both fall on
-    one step."""
+    """Train; the reports, and the seconds that were spent before `started`. A report is shown
+    once it is saved, where both fall on one step."""
     folder, config, count = saves.folder.path, trainer.config, len(images.train.labels)
     epoch_steps = steps_per_epoch(config.batch_size, count)
     sums, metrics, seconds = RunningSums(), list[dict[str, Any]](), 0.0
@@ -165,7 +173,7 @@ def _fit(
 
     def save() -> None:
         spent = seconds + time.perf_counter() - started
-        saves.save(metrics, STATE, state_bytes(saves.settings, trainer, sums, metrics, spent))
+        saves.save_state(metrics, state_bytes(saves.settings, trainer, sums, metrics, spent))
 
     steps = fit(trainer, images.train, images.valid, epochs, sums)
     try:
