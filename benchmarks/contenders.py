@@ -1,9 +1,10 @@
-"""Everyone who is measured, and the child process that measures one of them.
+"""The contenders, and the child process that measures one of them.
 
     python -m benchmarks.contenders '{"contender": "minivit", "task": "step", ...}'      (a workload.Job)
 
-prints one line of JSON. Every set-up returns a function without arguments that does one step, or one forward pass,
-to the end. A library is imported by the set-up that needs it, so that the peak of memory is the contender's own.
+prints one line of JSON. Every contender's function prepares a job and returns a function without arguments, which
+computes one training step or one forward pass. A library is imported by the contender that needs it, so that peak
+memory is its own.
 """
 
 import json
@@ -20,13 +21,13 @@ from typing import Any
 from . import workload
 from .workload import Job
 
-WARM_UP = 3  # calls before the clock runs: caches, threads, compilers
+WARM_UP = 3  # untimed calls for caches, threads and compilers
 Run = Callable[[], float | None]
 
 
 def minivit(job: Job, keep_memory: bool, all_tokens: bool = False) -> Run:
-    """minivit's training step or its forward pass, with freed memory kept in the process or not, the last block for
-    the class token alone, as it always runs, or with every token in full, as the peers compute it."""
+    """minivit's training step or forward pass, with or without freed memory kept in the process. The last block gives
+    only the class token's output, as usual, or with all_tokens that of every token, as the peers do."""
     from minivit import ViT, ViTConfig, parallel
 
     if all_tokens:
@@ -38,17 +39,17 @@ def minivit(job: Job, keep_memory: bool, all_tokens: bool = False) -> Run:
 
 
 def minivit_step(job: Job, model: Any) -> Run:
-    """A Trainer's step at a constant learning rate; the loss is read."""
+    """A Trainer's step at a constant learning rate, the loss read as a float."""
     from minivit.train.trainer import TrainConfig, Trainer
 
     settings = TrainConfig(
         batch_size=job.batch, threads=job.threads,
         learning_rate=workload.LEARNING_RATE, warmup_fraction=0.0, weight_decay=workload.WEIGHT_DECAY,
         beta1=workload.BETAS[0], beta2=workload.BETAS[1], label_smoothing=workload.LABEL_SMOOTHING,
-        clip_norm=None,  # the peer does not clip either
+        clip_norm=None,  # the peers do not clip either
     )  # fmt: skip
     images, labels = workload.random_batch(job.model, job.batch)
-    trainer = Trainer(model, settings, total_steps=10**9)  # so long a cosine is a constant
+    trainer = Trainer(model, settings, total_steps=10**9)  # over so many steps the cosine is constant
     return lambda: float(trainer.step(images, labels))
 
 
@@ -77,7 +78,7 @@ def torch_model(job: Job, sdpa: bool) -> Any:
 
 
 def torch_step(job: Job, model: Any, compiled: bool) -> Run:
-    """Forward, label-smoothed cross-entropy, backward, AdamW in its fused form; the loss is read."""
+    """Forward, label-smoothed cross-entropy, backward, AdamW in its fused form, the loss read as a float."""
     import torch
     import torch.nn.functional as F
 
@@ -121,17 +122,17 @@ def pytorch(job: Job, sdpa: bool, compiled: bool) -> Run:
 
 
 def products(job: Job) -> Run:
-    """The bare matrix products in minivit's shards."""
+    """The bare matrix products, in minivit's shards."""
     from .products import BareProducts
 
     return BareProducts(job)
 
 
 MINIVIT, PRODUCTS, PYTORCH = "minivit", "bare products", "PyTorch"
-IN_FULL = f"{MINIVIT}, every block in full"
+ALL_TOKENS = f"{MINIVIT}, all tokens"
 CONTENDERS: dict[str, Callable[[Job], Run]] = {
     MINIVIT: partial(minivit, keep_memory=True),
-    IN_FULL: partial(minivit, keep_memory=True, all_tokens=True),
+    ALL_TOKENS: partial(minivit, keep_memory=True, all_tokens=True),
     f"{MINIVIT}, freed memory not kept": partial(minivit, keep_memory=False),
     f"{PYTORCH}, matmul": partial(pytorch, sdpa=False, compiled=False),
     f"{PYTORCH}, SDPA": partial(pytorch, sdpa=True, compiled=False),
@@ -155,9 +156,9 @@ def measure(job: Job) -> dict[str, Any]:
 
 
 def peak_memory() -> int | None:
-    """The most memory this process has held, in bytes; None where the system does not say (Windows).
+    """The peak memory of this process, in bytes; None where the system does not report it (Windows).
 
-    Linux's own count for this program comes first: there `ru_maxrss` is inherited from the parent that started it.
+    On Linux VmHWM is read, since `ru_maxrss` is inherited from the parent process there.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -191,7 +192,7 @@ PACKAGES = {"NumPy": "numpy", "PyTorch": "torch"}
 
 
 def report(job: Job) -> dict[str, Any]:
-    """The measurement, or {"error": one line}: a peer that cannot run is a result too."""
+    """The measurement, or {"error": one line} if the contender cannot run."""
     try:
         return measure(job)
     except Exception as error:  # whatever a library raises

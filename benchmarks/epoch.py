@@ -1,5 +1,5 @@
-"""Where the wall time of an epoch goes: `minivit train` as it is, with its parts timed. What augments the images runs
-beside the step, in a thread of its own, so its share does not add to the others."""
+"""Where the wall time of an epoch goes: `minivit train` unchanged, with its parts timed. Augmentation runs in another
+thread during the step, so its time is not part of the sum."""
 
 import argparse
 import contextlib
@@ -19,7 +19,7 @@ from .harness import ROOT, SLOWING, machine, markdown
 STEP = "the step: gradients, clipping, AdamW"
 WAITING = "waiting for the next batch"
 OTHER = "the loop itself"
-BESIDE = "random affine maps, beside the step"
+BESIDE = "random affine maps, during the step"
 
 
 class Clock:
@@ -29,7 +29,7 @@ class Clock:
         self.seconds: Counter[str] = Counter()
 
     def timed(self, name: str, function: Callable) -> Callable:
-        """The function, its time added to `name`."""
+        """The function, with its time added to `name`."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
             start = time.perf_counter()
@@ -41,7 +41,7 @@ class Clock:
         return run
 
     def whole(self, name: str, function: Callable) -> Callable:
-        """The generator function, the time from its start to its end added to `name`, whoever iterates included."""
+        """The generator function, with the time from its start to its end, the caller's included, added to `name`."""
 
         def run(*args: Any) -> Iterator:
             start = time.perf_counter()
@@ -76,7 +76,7 @@ def watched(flags: list[str]) -> Counter[str]:
 
 
 def table(seconds: Counter[str]) -> str:
-    """The parts of the loop, largest first, and what ran beside it."""
+    """The parts of the loop, largest first, and what ran in parallel."""
     parts = Counter(seconds)
     whole, beside = parts.pop("all"), parts.pop(BESIDE, 0.0)
     parts[OTHER] = whole - sum(parts.values())
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.epoch",
         description=__doc__,
-        epilog="Other flags are those of a new run of minivit train, but for --out.",
+        epilog="All other flags are those of a new run of minivit train, except --out.",
     )
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in the child process
     args, flags = parser.parse_known_args()

@@ -1,7 +1,7 @@
-"""Measure contenders in fresh child processes, in turn, and compare them within each round.
+"""Measure contenders in fresh child processes, one at a time, and compare them within each round.
 
-Machines are noisy: the same program varies by half between minutes. So every round runs everyone once, A B C A B C,
-and ratios are formed inside a round before their median over the rounds is taken.
+Timings are noisy: the same program can take 50 % longer a minute later. So every round runs every contender once
+(A B C A B C), and ratios are formed within a round before their median over the rounds is taken.
 """
 
 import argparse
@@ -20,7 +20,10 @@ from .contenders import CONTENDERS, PRODUCTS, PYTORCH
 from .workload import BATCHES, MODELS, Job
 
 ROOT = Path(__file__).resolve().parent.parent
-SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # some machines set them; they slow a current NumPy several times
+SLOWING = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+)  # some machines set them, which makes a current NumPy several times slower
 Report = dict[str, Any]  # what a child prints, or {"error": one line}
 
 
@@ -36,7 +39,7 @@ class Ratio(NamedTuple):
 
 
 def run_child(job: Job) -> Report:
-    """What one fresh process reports about a job; a failure is a report too."""
+    """The report of a fresh process about a job, or its failure as a report."""
     environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
     command = [sys.executable, "-m", "benchmarks.contenders", json.dumps(job._asdict())]
     child = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -46,7 +49,7 @@ def run_child(job: Job) -> Report:
 
 
 def run_rounds(jobs: list[Job], rounds: int) -> list[list[Report]]:
-    """The reports of every job, one for each round. A job that failed is not tried again."""
+    """The reports of every job, one for each round. A job that failed is not run again."""
     reports: list[list[Report]] = [[] for _ in jobs]
     for number in range(1, rounds + 1):
         for job, own in zip(jobs, reports):
@@ -65,13 +68,13 @@ def paired(values: list[float], references: list[float]) -> Ratio | None:
 
 
 def series(reports: list[Report], key: str) -> list[float]:
-    """One number from each round's report; empty if any of them is missing."""
+    """One value from each round's report; empty if any of them is missing."""
     values = [report.get(key) for report in reports]
     return [] if None in values else values
 
 
 def best(candidates: list[list[float]]) -> list[float]:
-    """The smallest number of each round among those that have any."""
+    """The smallest value of each round, over the candidates that have values."""
     return [min(of_round) for of_round in zip(*filter(None, candidates))]
 
 
@@ -124,7 +127,7 @@ def machine(reports: list[list[Report]]) -> str:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """The processor's name, if the system reports it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
@@ -136,10 +139,10 @@ def processor() -> str:
 def arguments(description: str, steps: int) -> argparse.ArgumentParser:
     """The flags that every command has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--model", choices=MODELS, default="small", help="small: 206 k parameters; tiny: ViT-Tiny/16")
-    parser.add_argument("--threads", type=positive, default=available_cores(), help="for every contender")
-    parser.add_argument("--rounds", type=positive, default=5, help="fresh processes for each contender")
-    parser.add_argument("--steps", type=positive, default=steps, help="timed in each process")
+    parser.add_argument("--model", choices=MODELS, default="small", help="small: 206,000 parameters; tiny: ViT-Tiny/16")
+    parser.add_argument("--threads", type=positive, default=available_cores(), help="worker threads of every contender")
+    parser.add_argument("--rounds", type=positive, default=5, help="fresh processes per contender")
+    parser.add_argument("--steps", type=positive, default=steps, help="timed steps in each process")
     parser.add_argument("--json", action="store_true", help="print every measurement as JSON instead of the table")
     return parser
 
@@ -159,9 +162,11 @@ def settings(args: argparse.Namespace) -> str:
 def compare(task: str, description: str, steps: int, more_batches: list[int]) -> None:
     """The command that measures every contender at one task and prints the table."""
     parser = arguments(description, steps)
-    usual = "images at once (default: the model's usual sizes)"
+    usual = "batch sizes (default: the model's usual ones)"
     parser.add_argument("--batch", type=positive, nargs="+", default=argparse.SUPPRESS, help=usual)
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
+    parser.add_argument(
+        "--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME", help="which to measure"
+    )
     args = parser.parse_args()
     batches = vars(args).get("batch") or [BATCHES[args.model], *more_batches]
     jobs = [

@@ -1,9 +1,9 @@
-"""The floor: the matrix products of a training step and nothing else, and how many operations they are.
+"""The lower bound: the matrix products of a training step and nothing else, and their number of operations.
 
-A step cannot be faster than its products as long as they are done one by one by the same BLAS. What a model takes
-beyond them is softmax, GELU, LayerNorm, residual sums, memory and Python.
+A step cannot be faster than its products as long as they are computed one by one by the same BLAS. The rest of a step's
+time goes to softmax, GELU, LayerNorm, residual sums, memory and Python.
 
-Counting. A product (m, k) @ (k, n) makes m·n sums of k products: 2·m·k·n operations. Per image, with N patches, T
+Counting. A product (m, k) @ (k, n) takes m·n sums of k products: 2·m·k·n operations. Per image, with N patches, T
 tokens, width D, MLP width F, L blocks and K classes, a forward pass has
 
     patches      (N, C·P²) @ (C·P², D)                            2·N·C·P²·D
@@ -74,7 +74,7 @@ class Operands:
 
     def __init__(self, product: Product, rng: np.random.Generator):
         name, repeats, m, k, n = product
-        self.needs_left = name != "patches"  # nobody asks for the gradient of the pixels
+        self.needs_left = name != "patches"  # the gradient of the pixels is not needed
         self.a = rng.standard_normal((repeats, m, k), dtype=np.float32)
         self.b = rng.standard_normal((repeats, k, n), dtype=np.float32)
         self.c = np.empty((repeats, m, n), np.float32)
@@ -85,14 +85,14 @@ class Operands:
         np.matmul(self.a, self.b, out=self.c)
 
     def backward(self) -> None:
-        """da = c @ bᵀ and db = aᵀ @ c: what the numbers are does not matter, so c stands for its gradient."""
+        """da = c @ bᵀ and db = aᵀ @ c: the values do not matter, so c stands in for its gradient."""
         if self.needs_left:
             np.matmul(self.c, self.b.swapaxes(-1, -2), out=self.da)
         np.matmul(self.a.swapaxes(-1, -2), self.c, out=self.db)
 
 
 class BareProducts:
-    """The products of a job in minivit's shards, on its threads, with arrays that are there already."""
+    """The products of a job in minivit's shards, on its threads, on arrays allocated beforehand."""
 
     def __init__(self, job: Job):
         self.job = job

@@ -1,12 +1,12 @@
-"""Time and peak memory of one training step, every block in full, as batch, tokens, width, depth and threads grow,
-beside the FLOP count."""
+"""Time and peak memory of one training step, computed for all tokens in every block, as batch, tokens, width, depth and
+threads grow, and its FLOP count."""
 
 import json
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from .contenders import IN_FULL, PRODUCTS
+from .contenders import ALL_TOKENS, PRODUCTS
 from .harness import arguments, machine, markdown, paired, run_rounds, series, settings
 from .products import flops
 from .workload import BATCHES, MODELS, Job
@@ -19,7 +19,7 @@ HEADER = ["axis", "value", "GFLOP", "ms", "GFLOP/s", "bare products ms", "of the
 
 
 class Point(NamedTuple):
-    """One setting on one axis; every axis passes through the model as it is."""
+    """One setting on one axis; every axis contains the model's usual setting."""
 
     axis: str
     value: int
@@ -51,7 +51,7 @@ def points(model: dict[str, Any], batch: int, threads: int) -> list[Point]:
 
 
 class Result(NamedTuple):
-    """What one point took: minivit's rounds and those of the bare products."""
+    """The measurements at one point: one value per round, of minivit and of the bare products."""
 
     point: Point
     milliseconds: list[float]
@@ -70,7 +70,7 @@ class Result(NamedTuple):
 
 
 def speed_up(results: list[Result]) -> str:
-    """A line on what the most threads gain over one, in ratios formed inside the rounds; empty if there is only one."""
+    """A line on the speed-up from one thread to the most, in ratios formed within rounds; empty for a single count."""
     one, *_, most = [result for result in results if result.point.axis == "threads"] * 2
     if most is one:
         return ""
@@ -121,7 +121,7 @@ def main() -> None:
     jobs = [
         Job(contender, "step", point.model, point.batch, point.threads, args.steps)
         for point in measured
-        for contender in (IN_FULL, PRODUCTS)
+        for contender in (ALL_TOKENS, PRODUCTS)
     ]
     reports = run_rounds(jobs, args.rounds)
     failure = next((report["error"] for own in reports for report in own if "error" in report), None)

@@ -1,9 +1,9 @@
 """The same Vision Transformer in PyTorch: a peer for the benchmarks and, in float64, a reference for the tests.
 
-It has every switch of `minivit.ViTConfig` and is written the way PyTorch is usually written: modules, autograd, and
-whatever kernels `torch` brings. Two things differ from a textbook model, both for comparing. Parameters carry
-minivit's names, so weights and gradients can be exchanged (`nn.Linear` stores (out, in), hence the transposes). And
-dropouts take given masks, already scaled by 1/keep, instead of drawing their own.
+It has every option of `minivit.ViTConfig` and is written in the usual PyTorch style: modules, autograd, and PyTorch's
+own kernels. Two things differ from a textbook model, to make the comparison possible. Parameters have minivit's names,
+so that weights and gradients can be exchanged (`nn.Linear` stores (out, in), hence the transposes). And dropouts take
+given masks, already scaled by 1/keep, instead of drawing their own.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class BlockMasks(NamedTuple):
-    """Factors for one encoder block; None leaves a place alone. They broadcast, so stochastic depth is (B, 1, 1)."""
+    """Factors for one encoder block; None: no dropout there. They broadcast, so stochastic depth is (B, 1, 1)."""
 
     attn: Tensor | None = None  # (B, H, T, T), after the softmax
     attn_branch: Tensor | None = None  # (B, T, D), before the residual sum

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Every switch is named, so that both sides build the same model whatever their defaults are.
+# Every option is given, so that both sides build the same model whatever their defaults are.
 SWITCHES = {
     "pool": "cls",
     "positions": "learned",
@@ -34,7 +34,7 @@ LABEL_SMOOTHING = 0.1
 
 
 class Job(NamedTuple):
-    """One measurement, as it travels to a child process."""
+    """One measurement, as it is passed to a child process."""
 
     contender: str
     task: str  # "step" or "forward"
@@ -45,7 +45,7 @@ class Job(NamedTuple):
 
     @property
     def config(self) -> SimpleNamespace:
-        """The model's fields as attributes, for those who do not import minivit."""
+        """The model's fields as attributes, for contenders that do not import minivit."""
         return SimpleNamespace(**self.model)
 
 

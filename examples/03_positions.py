@@ -1,7 +1,7 @@
-"""Attention sees a set. So that it can know which patch was where, every place adds a vector of its own.
+"""Attention ignores order (it is permutation-equivariant), so each position adds a vector of its own to its token.
 
-Either a fixed pattern of sines and cosines, made so that near places are alike, or vectors that start small and random
-and take the arrangement that the task rewards (minivit/ops/positions.py).
+The vectors are either a fixed pattern of sines and cosines, in which nearby positions are similar, or they are learned:
+they start small and random, and training arranges them (minivit/ops/positions.py).
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ untrained = ViT(ViTConfig(patch_size=config.patch_size, dim=D), seed=0)
 
 
 def similarity(vectors: np.ndarray) -> np.ndarray:
-    """The cosine of the angle between every two rows, after the mean row is taken out: (N, D) -> (N, N)."""
+    """The cosine of the angle between every two rows, after the mean row is subtracted: (N, D) -> (N, N)."""
     centred = vectors - vectors.mean(0)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     return unit @ unit.T
@@ -30,11 +30,11 @@ positions = {
     "learned, after training": model.params["pos_embed"][0, 1:],
 }
 down, across = np.divmod(np.arange(N), columns)
-near = abs(down[:, None] - down) + abs(across[:, None] - across)  # (N, N): steps from place to place
+near = abs(down[:, None] - down) + abs(across[:, None] - across)  # (N, N): distance in patches
 for name, vectors in positions.items():
     alike = similarity(vectors)
     length = np.linalg.norm(vectors, axis=1).mean()
-    print(f"{name:<25}{vectors.shape}  length {length:.2f}, neighbours {alike[near == 1].mean():+.2f} alike")
+    print(f"{name:<25}{vectors.shape}  length {length:.2f}, similarity of neighbours {alike[near == 1].mean():+.2f}")
 
 # Without positions a Transformer cannot tell a digit from the same digit with its patches shuffled.
 blind = ViT(ViTConfig(positions="none", patch_size=config.patch_size), dtype="float64")
@@ -56,7 +56,7 @@ for (name, vectors), matrix, grid in zip(positions.items(), *axes):
     shown = grid.imshow(alike[marked].reshape(rows, columns), "RdBu_r", vmin=-1, vmax=1)
     grid.plot(marked % columns, marked // columns, "kx", markersize=9)
     grid.set(xticks=[], yticks=[])
-axes[0, 0].set_ylabel("every place with\nevery place")
-axes[1, 0].set_ylabel("the place x\nwith the others,\non the image")
+axes[0, 0].set_ylabel("all pairs\nof positions")
+axes[1, 0].set_ylabel("position x and\nall others, on\nthe patch grid")
 figure.colorbar(shown, ax=axes, label="similarity (cosine)", shrink=0.6)
 save(figure, __file__)

@@ -1,7 +1,7 @@
-"""The class token belongs to no patch. It starts as one vector for every image and ends as what the classifier reads.
+"""The class token belongs to no patch. It starts as the same vector in every image and ends as the classifier's input.
 
-On the way attention fills it with what the patches know. Its gradient sums over every image, since every image used it
-(minivit/ops/positions.py).
+In between, attention gathers information from the patches into it. Its gradient is the sum over all images, because
+every image uses the same vector (minivit/ops/class_token.py).
 """
 
 import numpy as np
@@ -26,12 +26,12 @@ alike = [d @ d.T for d in directions]  # (B, B): cosines
 within = [cosines[same_class].mean() for cosines in alike]
 between = [cosines[other_class].mean() for cosines in alike]
 for depth, (a, b) in enumerate(zip(within, between)):
-    print(f"after {depth} blocks: similarity {a:.2f} in a class, {b:.2f} between classes")
-assert np.allclose(alike[0], 1, atol=1e-3)  # before the first block it has seen nothing
+    print(f"after {depth} blocks: similarity {a:.2f} within a class, {b:.2f} between classes")
+assert np.allclose(alike[0], 1, atol=1e-3)  # before the first block it is the same for every image
 
 
 def token_gradient(rows: slice) -> np.ndarray:
-    """The gradient of the summed loss of some images for the class token, (1, 1, D)."""
+    """The gradient of the summed loss of some images with respect to the class token, (1, 1, D)."""
     logits, cache = model.forward(x[rows])
     _, loss_cache = cross_entropy_forward(logits, labels[rows])
     dlogits = cross_entropy_backward(len(logits), loss_cache)  # dloss = B undoes the mean over the batch
@@ -48,11 +48,11 @@ left.plot(within, "o-", color=BLUE, label="digits of the same class")
 left.plot(between, "s--", color=ORANGE, label="digits of different classes")
 left.set(xlabel="encoder blocks passed", ylabel="similarity of class tokens (cosine)", xticks=range(len(depths)))
 left.legend(loc="lower left")
-left.set_title("one vector for all, until they part")
+left.set_title("identical at first, then separated by class")
 centred = depths[-1] - depths[-1].mean(0)
 plane = np.linalg.svd(centred, full_matrices=False)[2][:2]  # the two directions in which the tokens differ most
 for (across, up), label in zip(centred @ plane.T, labels):
     right.text(across, up, label, ha="center", va="center", fontsize=9, color=f"C{label}")
 right.set(xlim=(-8, 8), ylim=(-8, 8), xticks=[], yticks=[], xlabel="first principal direction", ylabel="second")
-right.set_title(f"after {len(cache.blocks)} blocks: what the head reads")
+right.set_title(f"after {len(cache.blocks)} blocks: input of the classifier")
 save(figure, __file__)

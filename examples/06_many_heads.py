@@ -1,6 +1,7 @@
-"""Heads side by side: each has its own queries, keys and values, on D/H features, and so its own idea of what matters.
+"""Many heads: each has its own queries, keys and values on D/H features, and so its own attention weights.
 
-What the class token listens to, in every head of every block (minivit/ops/attention.py, minivit/insight.py).
+The figure shows which patches the class token attends to, in every head of every block (minivit/ops/attention.py,
+minivit/insight.py).
 """
 
 import numpy as np
@@ -15,12 +16,10 @@ L, B, H, T, _ = attention.shape
 print(f"attention maps (L, B, H, T, T): {attention.shape}; every row sums to 1")
 assert np.allclose(attention.sum(-1), 1, atol=1e-5)
 
-shares = on_grid(attention[:, 0], model.config)  # (L, H, rows, columns): what the class token takes from each patch
+shares = on_grid(attention[:, 0], model.config)  # (L, H, rows, columns): the class token's attention to each patch
 entropy = -(attention[:, 0, :, 0] * np.log2(attention[:, 0, :, 0])).sum(-1)  # (L, H), in bits
 for number, bits in enumerate(entropy, 1):
-    print(
-        f"block {number}: a class token's weights are spread over about {', '.join(f'{2**b:.1f}' for b in bits)} tokens"
-    )
+    print(f"block {number}: the class token attends to about {', '.join(f'{2**b:.1f}' for b in bits)} tokens")
 
 figure = new_figure(min(8.5, 9.0 * L / (H + 1.2)))
 for number, (row, maps) in enumerate(zip(figure.subplots(L, H), shares), 1):
@@ -30,5 +29,5 @@ for number, (row, maps) in enumerate(zip(figure.subplots(L, H), shares), 1):
         if number == 1:
             axes.set_title(f"head {head}")
     row[0].set_ylabel(f"block {number}")
-figure.colorbar(shown, ax=figure.axes, label="weight the class token gives a patch (%)", shrink=0.5)
+figure.colorbar(shown, ax=figure.axes, label="attention of the class token to a patch (%)", shrink=0.5)
 save(figure, __file__)

@@ -1,7 +1,7 @@
-"""The encoder block adds what attention and MLP find to a stream that runs straight through: x + f(x).
+"""The encoder block adds the attention output and the MLP output to its residual stream: x + f(x).
 
-A sum hands its gradient to both terms unchanged, so what arrives at the top of a deep stack also arrives at its bottom,
-token by token. Without the skip connections all tokens become one, and so does their gradient (minivit/ops/block.py).
+A sum passes its gradient to both terms unchanged, so the gradient from the top of a deep stack also reaches its bottom.
+Without skip connections all tokens, and all their gradients, collapse to nearly the same vector (minivit/ops/block.py).
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ tokens, dtop = rng.standard_normal((1, T, D)), rng.standard_normal((1, T, D))
 
 
 def stack(skip: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The stream after 0, 1, ... blocks, and the gradients there, with the skip connections (1) or without (0)."""
+    """The residual stream after 0, 1, ... blocks and the gradients there, with skip connections (1) or without (0)."""
     x, streams, caches = tokens, [tokens], []
     for p in blocks:
         normed, norm1 = layernorm_forward(x, *p[:2])
@@ -42,8 +42,8 @@ def stack(skip: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return streams, gradients[::-1]
 
 
-def own_part(x: np.ndarray) -> float:
-    """How much of the tokens is their own and not their common mean, from 0 to 1."""
+def deviation(x: np.ndarray) -> float:
+    """How far tokens deviate from their mean, relative to their norm: 0 if all are equal, at most 1."""
     return float(np.linalg.norm(x - x.mean(1, keepdims=True)) / np.linalg.norm(x))
 
 
@@ -55,21 +55,21 @@ figure = new_figure(3.7)
 sketch, forward, backward = figure.subplots(1, 3, width_ratios=[0.62, 1, 1])
 for skip, name, style in ((1, "with skip", dict(color=BLUE)), (0, "without", dict(color=ORANGE, linestyle="--"))):
     streams, gradients = stack(skip)
-    forward.plot([own_part(x) for x in streams], label=name, **style)
+    forward.plot([deviation(x) for x in streams], label=name, **style)
     backward.plot([cosine(dx, dtop) for dx in gradients], label=name, **style)
-    print(
-        f"{name}: own part of tokens {own_part(streams[3]):.3f} after 3 blocks, {own_part(streams[-1]):.3f} at the end"
-    )
+    after3, end = deviation(streams[3]), deviation(streams[-1])
+    print(f"{name}: deviation from the mean token {after3:.3f} after 3 blocks, {end:.3f} at the end")
     for depth in (DEPTH - 1, DEPTH // 2, 3):
         dx = gradients[depth]
-        print(f"  gradient at block {depth}: cosine with the top {cosine(dx, dtop):+.2f}, own part {own_part(dx):.3f}")
-forward.set(title="forward: are tokens still different?", ylabel="part of a token that is its own")
-backward.set(title="backward: does the gradient arrive?", ylabel="cosine with the gradient at the top")
+        alike, differ = cosine(dx, dtop), deviation(dx)
+        print(f"  gradient at block {depth}: cosine with the top {alike:+.2f}, deviation from the mean {differ:.3f}")
+forward.set(title="forward: are tokens still different?", ylabel="relative deviation from the mean token")
+backward.set(title="backward: is the gradient preserved?", ylabel="cosine with the gradient at the top")
 for axes in (forward, backward):
     axes.set(ylim=(-0.1, 1.05))
     axes.legend()
 forward.set(xlabel="blocks passed")
-backward.set(xlabel="block reached, from right to left")
+backward.set(xlabel="block (the gradient flows right to left)")
 
 draw_block(sketch)
 save(figure, __file__)

@@ -1,8 +1,8 @@
 """LayerNorm is a projection, forward and backward; with three features it can be drawn.
 
-Forward: subtracting the mean lands on the plane at right angles to (1, 1, 1), dividing by the standard deviation on
-the circle of radius √D in it. Backward: of an arriving gradient u, only what runs along that circle passes: the
-component along (1, 1, 1) and the one along xhat are taken out (minivit/ops/layernorm.py).
+Forward, subtracting the mean projects a token onto the plane orthogonal to (1, 1, 1), and dividing by the standard
+deviation rescales it to length √D, onto a circle in that plane. Backward, only the component of the upstream gradient u
+along that circle passes: its components along (1, 1, 1) and along xhat are removed (minivit/ops/layernorm.py).
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ print(
     f"x {x.shape} -> xhat {xhat.shape}: sums {xhat.sum(-1).round(9)}, lengths {np.linalg.norm(xhat, axis=-1).round(4)}"
 )
 
-u = np.array([[0.4, 1.6, 0.3]])  # a gradient that arrives at the first token
+u = np.array([[0.4, 1.6, 0.3]])  # the upstream gradient of the first token
 dx, _, _ = layernorm_backward(u, cache._replace(xhat=xhat[:1], rstd=cache.rstd[:1]))
 tangent = dx / cache.rstd[0]
 print(f"u {u[0]} -> dx {dx[0].round(4)}: sum {dx.sum():.1e}, along xhat {(dx * xhat[0]).sum():.1e}")
@@ -49,18 +49,18 @@ plane.plot(*(circle @ flat).T, color=BLUE)
 centre, foot = np.zeros(2), xhat[0] @ flat
 pieces = (
     (u[0] - u[0].mean(), "u without its mean", ORANGE),
-    (tangent[0], "what is left: dx / rstd", GREEN),
+    (tangent[0], "what remains: dx / rstd", GREEN),
 )
 for vector, name, colour in pieces:
     head = foot + vector @ flat
     plane.annotate("", head, foot, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 2.5})
     plane.plot([], [], color=colour, linewidth=2.5, label=name)
 ends = np.stack([foot + (u[0] - u[0].mean()) @ flat, foot + tangent[0] @ flat])
-plane.plot(*ends.T, color=PURPLE, linestyle="--", label="taken out: along xhat")
+plane.plot(*ends.T, color=PURPLE, linestyle="--", label="removed: along xhat")
 plane.plot(*np.stack([centre, foot]).T, color=GREY, linewidth=1)
 plane.plot(*foot, "o", color=BLUE, markersize=9)
-plane.annotate("xhat", foot, (-8, -18), textcoords="offset points", color=BLUE)
-plane.set(aspect="equal", xticks=[], yticks=[], xlabel="the plane at right angles to (1, 1, 1)")
+plane.annotate("xhat", foot, (-42, -20), textcoords="offset points", color=BLUE)
+plane.set(aspect="equal", xticks=[], yticks=[], xlabel="the plane orthogonal to (1, 1, 1)")
 plane.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), fontsize=10)
 right.suptitle("backward: onto the same plane, then along the circle", fontsize=11)
 save(figure, __file__)

@@ -1,7 +1,7 @@
-"""GELU multiplies every feature by the probability that a standard normal number lies below it: y = x·Φ(x).
+"""GELU multiplies every feature by the probability that a standard normal variable is smaller: y = x·Φ(x).
 
-Unlike ReLU it has no corner, and where it is cut off there is still a slope to learn by, here over the features that
-the digits really have (minivit/ops/gelu.py).
+Unlike ReLU it is smooth, and its slope is not zero for negative features, so gradients still pass. The figure shows the
+slope together with the distribution of the features of real digits (minivit/ops/gelu.py).
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ measured = (gelu_forward(x + h)[0] - gelu_forward(x - h)[0]) / (2 * h)
 print(
     f"slope at 0 {slope[400]:.3f}; smallest y {y.min():.4f} at x = {x[y.argmin()]:.2f}; largest slope {slope.max():.3f}"
 )
-print(f"largest difference of slope and finite difference: {abs(slope - measured).max():.1e}")
+print(f"largest difference between slope and finite difference: {abs(slope - measured).max():.1e}")
 print(f"slope(x) + slope(-x) = 1 up to {abs(slope + slope[::-1] - 1).max():.1e}")
 assert abs(slope - measured).max() < 1e-9 and np.allclose(slope + slope[::-1], 1)
 
@@ -28,7 +28,7 @@ model = trained()
 _, cache = model.forward(inputs(model, test_digits().images[::20]), all_tokens=True)
 features = np.concatenate([block.mlp.gelu.x.ravel() for block in cache.blocks])  # of every token in every block
 print(
-    f"{features.size:,} features of real digits: {100 * (features < 0).mean():.0f} % negative, where ReLU has no slope"
+    f"{features.size:,} features of real digits: {100 * (features < 0).mean():.0f} % negative, where ReLU's slope is 0"
 )
 
 figure = new_figure(3.6)
@@ -40,7 +40,7 @@ left.legend()
 right.hist(features, np.linspace(-4, 4, 81), weights=np.full(features.size, 8 / features.size), color="#dddddd")
 right.plot(x, slope, color=BLUE, linewidth=2.5, label="GELU")
 right.plot(x, x > 0, color=ORANGE, linestyle="--", label="ReLU")
-right.text(-3.9, 0.3, "how often features of\nreal digits lie here", color=GREY, fontsize=9)
+right.text(-3.9, 0.3, "histogram of features\nof real digits", color=GREY, fontsize=9)
 right.set(xlabel="x", ylabel="dy/dx", title="the slope")
 right.legend(loc="upper left")
 save(figure, __file__)

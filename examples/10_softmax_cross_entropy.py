@@ -1,7 +1,7 @@
-"""The loss is -log of the probability given to the right class. Its gradient for the logits is simply p - t.
+"""The loss is -log of the probability given to the right class. Its gradient with respect to the logits is p - t.
 
-Push every logit down by the probability it was given, and up by the probability it deserved. The two sum to nothing,
-and a batch of B images gives each of them a B-th (minivit/ops/loss.py).
+That is prediction minus target: it sums to zero over the classes. The loss is the mean over a batch of B images, so the
+gradient of each image is divided by B (minivit/ops/loss.py).
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from minivit import cross_entropy_backward, cross_entropy_forward
 
 model = trained()
 images, labels = test_digits()
-right = model.predict(images)[np.arange(len(labels)), labels]  # the probability given to the right class
-one = int(abs(right - 0.5).argmin())  # a digit about which the model is in two minds
+right = model.predict(images)[np.arange(len(labels)), labels]  # the probability of the right class
+one = int(abs(right - 0.5).argmin())  # a digit about which the model is undecided
 image, label = images[one : one + 1], labels[one : one + 1]
 logits = model.forward(inputs(model, image))[0].astype("float64")
 loss, cache = cross_entropy_forward(logits, label)
 dlogits = cross_entropy_backward(1.0, cache)
 p, t = cache.probabilities[0], cache.targets[0]
-print(f"a {label[0]}: given p = {p[label[0]]:.3f}, loss = -log p = {loss:.4f}")
+print(f"a {label[0]}: probability p = {p[label[0]]:.3f}, loss = -log p = {loss:.4f}")
 assert np.isclose(loss, -np.log(p[label[0]])) and np.allclose(dlogits, p - t) and abs(dlogits.sum()) < 1e-12
 
 h = 1e-5

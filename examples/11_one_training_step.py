@@ -1,7 +1,7 @@
 """One full training step: forward, loss, backward, update, with the norm of every tensor and of its gradient.
 
-The tiny model of `minivit walk` and one digit. Forward the tensors are made from top to bottom, backward their
-gradients from bottom to top; then AdamW moves every parameter a little (minivit/model.py, minivit/optim.py).
+It takes the tiny model of `minivit walk` and one digit. Forward, the tensors are computed from top to bottom; backward,
+their gradients from bottom to top; then AdamW changes every parameter a little (minivit/model.py, minivit/optim.py).
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ for name in made:
     value, gradient = it.values[name], it.gradients[name]
     print(f"{name:<10}{np.shape(value)!s:<17}{np.linalg.norm(value):>9.3f}{np.linalg.norm(gradient):>10.4f}")
 
-norm = float(clip_by_norm(grads.flat, 1.0))  # all gradients as one vector: no longer than 1
+norm = float(clip_by_norm(grads.flat, 1.0))  # all gradients as one vector, of norm at most 1
 adamw_step(params.flat, grads.flat, AdamWState.zeros_like(params.flat), learning_rate=0.01)
 print(
     f"\nall {params.flat.size} gradients, as one vector: norm {norm:.3f}, clipped to {np.linalg.norm(grads.flat):.3f}"
@@ -40,7 +40,7 @@ left, right = figure.subplots(1, 2)
 rows = np.arange(len(made))
 left.plot([np.linalg.norm(it.values[n]) for n in made], rows, "o", color=BLUE, label="the tensor  ↓ forward")
 left.plot([np.linalg.norm(it.gradients[n]) for n in made], rows, "s", color=ORANGE, label="its gradient  ↑ backward")
-left.set(title="what is made on the way", yticks=rows, yticklabels=made)
+left.set(title="activations", yticks=rows, yticklabels=made)
 rows = np.arange(len(names))
 moved = [np.linalg.norm(params[n] - before[n]) for n in names]
 right.plot(
@@ -48,7 +48,7 @@ right.plot(
 )
 right.plot([np.linalg.norm(it.gradients[n]) for n in names], rows, "s", color=ORANGE, label="its gradient")
 right.plot(moved, rows, "^", color=GREEN, label="AdamW's step")
-right.set(title="what is learned", yticks=rows, yticklabels=[n.removeprefix("blocks.0.") for n in names])
+right.set(title="parameters", yticks=rows, yticklabels=[n.removeprefix("blocks.0.") for n in names])
 for axes in (left, right):
     axes.set(xlabel="norm", xscale="log")
     axes.invert_yaxis()

@@ -1,11 +1,11 @@
-"""Is a gradient right? Move along it a little and see how far the output moves: (f(x + h) - f(x - h)) / 2h.
+"""Is a gradient right? Move the input a little and measure how much the output changes: (f(x + h) - f(x - h)) / 2h.
 
-Too large an h sees the curve bend, too small an h sees only rounding. In between lies the V's tip: about ten digits in
-float64 and four in float32, which is why gradients are checked in float64. The tip lies where rounding, eps/h, meets
-bending, h²: near h = eps^(1/3), 6e-6 in float64 and 5e-3 in float32, times the curve's own scale. Where x + h = x,
-differences see no change at all: the flat part of float32. The complex step has no lower limit: in
-f(x + ih) = f + ih·f' - h²·f''/2 - ... the imaginary part is h·f' by itself, and nothing is subtracted. The tool that
-does all this for your own layers is minivit.gradcheck.
+If h is too large, the error is truncation, about h²; if h is too small, it is rounding, about eps/h. It is smallest in
+between, at the tip of the V, near h = eps^(1/3) times the function's own scale: 6e-6 in float64 and 5e-3 in float32.
+There about ten digits are right in float64 and four in float32, which is why gradients are checked in float64. Where h
+is so small that x + h = x, the difference is zero: the flat part of the curve of float32. The complex step has no such
+limit: the imaginary part of f(x + ih) = f + ih·f' - h²·f''/2 - ... is h·f' up to h³, and nothing is subtracted.
+minivit.gradcheck does all this for your own layers.
 """
 
 import numpy as np
@@ -17,17 +17,17 @@ from minivit.rng import GRADIENT_CHECK, generator
 rng = generator(0, GRADIENT_CHECK)
 x, dy = rng.standard_normal((2, 5, 12))
 gamma, beta = rng.standard_normal((2, 12))
-directions = [r / np.linalg.norm(r) for r in rng.standard_normal((16, 5, 12))]  # one alone may be lucky
+directions = [r / np.linalg.norm(r) for r in rng.standard_normal((16, 5, 12))]  # a single one may be accurate by chance
 
 
 def f(x: np.ndarray) -> np.ndarray:
-    """One number made of a LayerNorm's output, in the precision of x."""
+    """A scalar function of a LayerNorm's output, in the precision of x."""
     y, _ = layernorm_forward(x, gamma.astype(x.dtype), beta.astype(x.dtype))
     return (dy.astype(x.dtype) * y).sum()
 
 
 _, cache = layernorm_forward(x, gamma, beta)
-dx = layernorm_backward(dy, cache)[0]  # what is to be checked: <dx, r> is the slope along r
+dx = layernorm_backward(dy, cache)[0]  # to be checked: <dx, r> is the slope along r
 
 
 def difference(r: np.ndarray, h: float, dtype: str) -> float:
@@ -55,7 +55,7 @@ for error, colour, style in zip(errors.values(), (ORANGE, BLUE, GREEN), ("-", "-
     axes.loglog(steps, error, style, color=colour, linewidth=2)
 for at, height, name, colour in ((1e-13, 2, 0, ORANGE), (1e-11, 1e-4, 1, BLUE), (1e-12, 3e-15, 2, GREEN)):
     axes.text(at, height, list(errors)[name], color=colour, va="bottom")
-axes.text(1e-2, 1e-10, "h too large:\nthe curve bends,\nerror ∝ h²", color=GREY)
+axes.text(1e-2, 1e-10, "h too large:\ntruncation,\nerror ∝ h²", color=GREY)
 axes.text(2e-14, 1e-9, "h too small: rounding,\nerror ∝ 1/h", color=GREY)
 axes.set(xlabel="step h", ylabel="relative error of the slope", ylim=(1e-17, 300), xlim=(1e-14, 1))
 save(figure, __file__)

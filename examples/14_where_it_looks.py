@@ -1,7 +1,8 @@
-"""Where does a trained model look? Three answers, for digits it gets right and for those it finds hardest.
+"""Where does a trained model look? Three methods, for digits it classifies correctly and for the hardest ones.
 
-Attention of the last block; rollout, which follows attention through all blocks and counts the skip connections as
-listening to oneself; and the exact gradient of the answer's logit for every pixel (minivit/insight.py).
+They are the attention of the last block; attention rollout, which multiplies the attention of all blocks and counts a
+skip connection as a token's attention to itself; and the exact gradient of the predicted class's logit with respect to
+every pixel (minivit/insight.py).
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from minivit.insight import attention_maps, attention_rollout, draw_shares, draw
 model = trained()
 images, labels = test_digits()
 probabilities = model.predict(images)
-right = probabilities[np.arange(len(labels)), labels]  # the probability given to the right class
+right = probabilities[np.arange(len(labels)), labels]  # the probability of the right class
 hardest = np.argsort(right)[:3]
 easy = [int(np.flatnonzero(labels == k)[right[labels == k].argmax()]) for k in (2, 5, 8)]
 chosen = np.array([*easy, *hardest])
@@ -24,14 +25,14 @@ gradient = pixel_gradient(model, images[chosen], answers)  # (B, C, Sh, Sw)
 print(f"attention {attention.shape}, rollout {rollout.shape}, pixel gradient {gradient.shape}")
 assert np.allclose(rollout.sum(-1), 1, atol=1e-5)
 
-# Rollout by hand: in every block a token keeps half of itself and takes half from where it listens.
+# Rollout by hand: in every block, average the attention matrix with the identity, and multiply.
 by_hand = np.eye(rollout.shape[-1])
 for block in attention[:, 0]:
     by_hand = (block.mean(0) + np.eye(len(by_hand))) / 2 @ by_hand
 assert np.allclose(by_hand, rollout[0], atol=1e-5)
 for n, i in enumerate(chosen):
     p, steepness = probabilities[i, answers[n]], np.linalg.norm(gradient[n])
-    print(f"digit {i}, a {labels[i]}, taken for {answers[n]}: p = {p:.3f}, norm of the gradient {steepness:.2f}")
+    print(f"digit {i}, a {labels[i]}, predicted {answers[n]}: p = {p:.3f}, norm of the gradient {steepness:.2f}")
 
 last, flow = on_grid(attention[-1].mean(1), model.config), on_grid(rollout, model.config)
 figure = new_figure(6.6)
@@ -41,7 +42,7 @@ for n, (i, column) in enumerate(zip(chosen, grid.T)):
     column[0].imshow(picture, "gray")
     verdict = "right" if answers[n] == labels[i] else "wrong"
     column[0].set_title(
-        f"a {labels[i]}, read {answers[n]}\n{verdict}, p = {probabilities[i, answers[n]]:.2f}", fontsize=10
+        f"a {labels[i]}, predicted {answers[n]}\n{verdict}, p = {probabilities[i, answers[n]]:.2f}", fontsize=10
     )
     draw_shares(column[1], picture, last[n])
     draw_shares(column[2], picture, flow[n])

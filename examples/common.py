@@ -1,4 +1,4 @@
-"""What the scripts share: real digits, a trained model, and the looks of a figure."""
+"""What the scripts share: real digits, a trained model, and the style of the figures."""
 
 import io
 import sys
@@ -21,7 +21,7 @@ from minivit.run.start import load_run
 from minivit.train import random_affine
 from minivit.train.trainer import TrainConfig, Trainer
 
-# Okabe and Ito's colours, which people who see colours differently can tell apart too.
+# Okabe and Ito's colours, which remain distinct for people with colour blindness.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#777777"
 matplotlib.rcParams.update(
     {
@@ -36,7 +36,7 @@ matplotlib.rcParams.update(
 
 
 def new_figure(height: float) -> Figure:
-    """An empty figure as wide as a README, 9 inches, and this high."""
+    """An empty figure, 9 inches wide like a README, and this high."""
     return Figure(figsize=(9, height))
 
 
@@ -61,7 +61,7 @@ def show_digit(axes: Axes, image: np.ndarray, patch: int = 0) -> None:
 
 
 def draw_block(axes: Axes) -> None:
-    """Draw an encoder block: the stream, and the two branches that read from it and add to it."""
+    """Draw an encoder block: the residual stream, and the two branches that read from it and add to it."""
     axes.set(xlim=(-0.5, 2.4), ylim=(0, 9.6))
     axes.set_axis_off()
     axes.annotate("", (0, 9.5), (0, 0), arrowprops={"arrowstyle": "-|>", "linewidth": 3, "color": BLUE})
@@ -95,13 +95,13 @@ def digit(label: int) -> np.ndarray:
 
 
 def inputs(model: ViT, images: np.ndarray) -> np.ndarray:
-    """uint8 images as the model takes them: scaled and normalised, in its dtype."""
+    """uint8 images preprocessed for the model: scaled and normalised, in its dtype."""
     return normalise(images, model.config, model.dtype)
 
 
 @cache
 def trained() -> ViT:
-    """The model that comes with minivit, or, where it does not, one trained here for some seconds."""
+    """The model that comes with minivit, or, if it is missing, one trained here for some seconds."""
     try:
         return load_run("pretrained").model
     except CheckpointError:
@@ -109,7 +109,7 @@ def trained() -> ViT:
 
 
 class Training(NamedTuple):
-    """What came out of a short training."""
+    """The results of a short training."""
 
     model: ViT
     losses: list[float]  # of every step
@@ -121,7 +121,7 @@ def train_briefly() -> Training:
     """Train a small model on the bundled digits for some seconds."""
     epochs, size = 5, 40
     train, valid = split_validation(load("mnist5k").train)
-    model = ViT(ViTConfig(depth=3, pixel_mean=(0.1307,), pixel_std=(0.3081,)), seed=0)  # MNIST's mean and spread
+    model = ViT(ViTConfig(depth=3, pixel_mean=(0.1307,), pixel_std=(0.3081,)), seed=0)  # of MNIST
     batches = len(train.labels) // size
     trainer = Trainer(model, TrainConfig(learning_rate=3e-3), total_steps=epochs * batches)
     losses, errors = [], []
@@ -135,5 +135,5 @@ def train_briefly() -> Training:
 
 
 def error(model: ViT, split: Split) -> float:
-    """The part of the images that the model takes for another class, in [0, 1]."""
+    """The fraction of images that the model misclassifies, in [0, 1]."""
     return float((model.predict(split.images, threads=2).argmax(-1) != split.labels).mean())

@@ -1,6 +1,6 @@
-"""A layer of your own: write it, get its backward pass wrong twice, see where, and repair it.
+"""A layer of your own: write it, get its backward pass wrong twice, find where, and correct it.
 
-RMSNorm divides every token by its root mean square and leaves the mean alone: y = gain·x/rms(x).
+RMSNorm divides every token by its root mean square and does not subtract the mean: y = gain·x/rms(x).
 Zhang, Sennrich 2019 (arXiv:1910.07467), equation 4.
 """
 
@@ -30,9 +30,9 @@ def second_backward(dy, cache):
 
 
 def third_backward(dy, cache):
-    """Right: x also reaches y through its scale, of which every feature of the token has a part.
+    """Correct: x also affects y through the scale, which depends on every feature of the token.
 
-    d scale/d x_j = -scale³·x_j/D, so the way through the scale hands back -scale·xhat·mean(u·xhat), u = gain·dy.
+    d scale/d x_j = -scale³·x_j/D, so the path through the scale adds -scale·xhat·mean(u·xhat), u = gain·dy.
     """
     xhat, scale, gain = cache
     u = dy * gain
@@ -40,17 +40,17 @@ def third_backward(dy, cache):
 
 
 rng = generator(0, GRADIENT_CHECK)
-inputs = {"x": rng.standard_normal((2, 5, 12)), "gain": rng.standard_normal(12)}  # sizes differ, so no axes mix
+inputs = {"x": rng.standard_normal((2, 5, 12)), "gain": rng.standard_normal(12)}  # no two sizes are equal
 
 for title, backward in (("First try", first_backward), ("Second try", second_backward), ("Third try", third_backward)):
     print(f"{title}\n{check_pair(rmsnorm_forward, backward, inputs)}\n")
 
-print("The same by the complex step, which is exact to rounding:")
+print("The same with the complex step, which is exact to rounding:")
 print(check_pair(rmsnorm_forward, third_backward, inputs, method="complex"))
 
-# In a test suite it is one line, and an AssertionError says all of the above:
+# In a test suite it is one line, and the AssertionError contains all of the above:
 check_pair(rmsnorm_forward, third_backward, inputs).raise_if_failed()
 try:
     check_pair(rmsnorm_forward, second_backward, inputs).raise_if_failed()
 except GradientError as error:
-    print(f"\nWhat a test would say of the second try:\n{error}")
+    print(f"\nWhat a test reports for the second try:\n{error}")

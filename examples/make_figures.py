@@ -1,6 +1,6 @@
-"""Run the whole tour: `python examples/make_figures.py` refreshes every figure in examples/figures in some seconds.
+"""Run the whole tour: `python examples/make_figures.py` redraws every figure in examples/figures in a few seconds.
 
-A folder as an argument takes the figures instead.
+Given a folder as an argument, it writes the figures there instead.
 """
 
 import runpy

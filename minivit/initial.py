@@ -12,9 +12,14 @@ from .rng import INITIAL_WEIGHTS, generator
 
 
 def initial_params(config: ViTConfig, seed: int = 0, dtype: Any = "float32", device: str = "cpu") -> Params:
-    """Fresh parameters: weight matrices normal with standard deviation 0.7/sqrt(fan_in), class token and positions
-    0.02, all truncated at two standard deviations; biases 0; LayerNorm 1 and 0. Drawn on the host in float64, so a
-    float32 model, a float64 model and a GPU start from the same numbers."""
+    """Draw the initial parameters.
+
+    Weight matrices come from a normal distribution of standard deviation 0.7/sqrt(fan_in), truncated at two standard
+    deviations: the values drawn have standard deviation 0.616/sqrt(fan_in). The class token and learned positions come
+    from the same with 0.02 (0.0176 after truncation). Biases are 0, LayerNorm's scales 1 and shifts 0. The
+    draws are made on the host in float64 and then rounded to `dtype`, so a float32 model, a float64 model and one on a
+    GPU start from the same values.
+    """
     params = Params.zeros(parameter_shapes(config), dtype)
     for index, (name, view) in enumerate(params.items()):
         if view.ndim > 1:
@@ -27,7 +32,7 @@ def initial_params(config: ViTConfig, seed: int = 0, dtype: Any = "float32", dev
 
 
 def _truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal draws with those beyond ±2 drawn again."""
+    """Standard normal draws, those beyond ±2 drawn again; what remains has standard deviation 0.8796."""
     draws = rng.standard_normal(shape)
     while (beyond := np.abs(draws) > 2).any():
         draws[beyond] = rng.standard_normal(int(beyond.sum()))

@@ -52,15 +52,16 @@ def attention_rollout(model: ViT, images: Any) -> np.ndarray:
 
 
 def rollout(attention: Iterable[np.ndarray]) -> np.ndarray:
-    """Follow attention through all blocks: entry [b, t, s] is the share of token t, after the last block, that comes
-    from token s, before the first.
+    """Follow attention through all blocks: entry [b, t, s] is the share of token t after the last block that comes
+    from token s before the first block.
 
     Shapes   attention (L, B, H, T, T), rows sum to 1, or one block after the other  ->  (B, T, T), rows sum to 1
     Formula  R = M_L @ ... @ M_2 @ M_1,  M_l = (mean of the heads' attention in block l + I) / 2
 
     The identity I is the skip connection: a block makes x + attention(x), so a token keeps itself and adds the
     attention output, here with equal weights. Without it a token would consist of the last block's attention only.
-    Heads are averaged and values and MLPs left out, so rollout is a picture of the flow and not a proof of a cause.
+    Heads are averaged, and values and MLPs are ignored, so rollout illustrates the flow of information; it does not
+    prove what caused the prediction.
     """
     flow = None
     for block in attention:  # from the first block to the last
@@ -73,10 +74,10 @@ def rollout(attention: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def on_grid(weights: np.ndarray, config: ViTConfig) -> np.ndarray:
-    """The share of each patch in the vector that the head reads, as a picture of the patch grid.
+    """The share of each patch in the vector that the classification head reads, as a picture of the patch grid.
 
     Shapes   weights (..., T, T), attention or rollout  ->  (..., Sh/P, Sw/P)
-    It is the class token's row without its first entry (what the class token keeps of itself); for a model that
+    It is the class token's row without its first entry (its share of itself); for a model that
     averages its tokens, the mean of all rows.
     """
     row = weights[..., 0, 1:] if config.pool == "cls" else weights.mean(-2)  # (..., T, T) -> (..., N)
@@ -84,7 +85,7 @@ def on_grid(weights: np.ndarray, config: ViTConfig) -> np.ndarray:
 
 
 def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> np.ndarray:
-    """The exact gradient of a class's logit with respect to every pixel: how much the logit rises if it rises.
+    """The exact gradient of a class's logit with respect to every pixel: how steeply the logit rises with that pixel.
 
     Shapes   images (B, C, Sh, Sw), uint8 or normalised floats; classes (B,) integers, one for all, or None: the
              class with the largest logit  ->  (B, C, Sh, Sw), in logits per unit of the normalised pixel
@@ -113,10 +114,10 @@ def attend(model: ViT, image: np.ndarray, out: str | Path | None = None) -> str:
     shares = 100 * on_grid(flow, model.config)
     best = np.argsort(-probabilities)[:3]
     lines = [", ".join(f"{model.config.class_name(int(k))} ({100 * probabilities[k]:.1f} %)" for k in best), ""]
-    lines += ["Attention rollout, in %: the share of each patch in what the head reads."]
+    lines += ["Attention rollout, in %: the share of each patch in the vector that the head classifies."]
     lines += ["".join(f"{share:7.1f}" for share in row) for row in shares]
     if model.config.pool == "cls":
-        lines += [f"The class token keeps {100 * flow[0, 0]:.1f} % for itself."]
+        lines += [f"The class token's own share is {100 * flow[0, 0]:.1f} %."]
     if out is not None:
         _draw(model, image, int(best[0]), Path(out))
         lines += ["", f"The attention of every block, the rollout and the pixel gradient are drawn in {out}"]

@@ -29,8 +29,8 @@ MLP = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
 
 
 def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
-    """Every parameter's name and shape, in the order of the architecture: the only such list. The names are timm's;
-    weights are (in, out)."""
+    """Every parameter's name and shape, in the order of the architecture. This is the only such list in the program.
+    The names are timm's; weights are (in, out)."""
     C, P, D, F, K = config.channels, config.patch_size, config.dim, config.mlp_dim, config.classes
     shapes: dict[str, tuple[int, ...]] = {}
     shapes["patch_embed.proj.weight"] = (C * P * P, D)
@@ -88,12 +88,13 @@ def vit_forward(
     """From pixels to logits.
 
     Shapes   images (B, C, Sh, Sw), of the parameters' dtype and device  ->  logits (B, K)
-    Cache    the caches of the parts, and the parameters, which must not change until the backward pass. Without
-             keep_cache it is None, and every block's memory is free for the next. The attention weights of block i,
-             before dropout, are `cache.blocks[i].attn.dot.softmax.y`, (B, H, T, T).
+    Cache    the caches of the parts, and the parameters, which must not change until the backward pass. With
+             keep_cache=False it is None, and each block's memory is freed for the next. The attention weights of block
+             i, before dropout, are `cache.blocks[i].attn.dot.softmax.y`, (B, H, T, T).
     With pool="cls" the last block computes only the class token's output (its Tq is 1), unless all_tokens is set:
     logits and gradients are the same to rounding, and more than half of that block's work is saved.
-    Raises DataError for a shape that is not the config's and an empty batch, DataTypeError for another dtype.
+    Raises DataError for a shape that does not match the config and for an empty batch, DataTypeError for a dtype other
+    than the parameters'.
     """
     x, embed = embed_forward(params, images, config, masks)  # (B, C, Sh, Sw) -> (B, T, D)
     blocks: list[Any] = []
@@ -123,8 +124,8 @@ def vit_backward(
     dlogits: Array, cache: ViTCache, grads: Params | None = None, pixels: bool = True
 ) -> tuple[Params, Array]:
     """Given dlogits (B, K) and the cache, return the gradient of every parameter, as Params, and dimages
-    (B, C, Sh, Sw). A given `grads` is written into and returned, every entry assigned exactly once. With pixels=False
-    dimages is not computed, and None.
+    (B, C, Sh, Sw). A given `grads` is written into and returned, every entry assigned exactly once. With pixels=False,
+    dimages is not computed and is None.
 
     Derivation: the forward read from bottom to top.
     """
@@ -152,7 +153,7 @@ def vit_backward(
 def embed_forward(
     params: Params, images: Array, config: ViTConfig, masks: Masks | None = None
 ) -> tuple[Array, PatchEmbedCache]:
-    """What the first block reads: the embedded patches, the class token if there is one, the positions.
+    """The input of the first block: the embedded patches, with the class token (if there is one) and positions added.
 
     Shapes   images (B, C, Sh, Sw)  ->  x (B, T, D)
     Cache    that of the patch embedding. Errors as in `vit_forward`.
@@ -172,7 +173,7 @@ def embed_forward(
 
 
 def embed_backward(dx: Array, cache: ViTCache, grads: Params, pixels: bool = True) -> Array:
-    """Given dx (B, T, D) and the cache, return dimages (B, C, Sh, Sw), or None without pixels; the gradients of the
+    """Given dx (B, T, D) and the cache, return dimages (B, C, Sh, Sw), or None with pixels=False; the gradients of the
     parameters are written into `grads`.
 
     Derivation: the forward read from bottom to top. dx passes fixed positions unchanged.
@@ -205,8 +206,8 @@ def _take(params: Params, prefix: str, names: tuple[str, ...]) -> tuple:
 
 
 def _keep(gradients: Sequence[Array], views: Sequence[Array]) -> None:
-    """See that the views hold these gradients: operations write them there, but one that somebody edited may not.
-    Raises ValueError for another number of gradients than there are views."""
+    """Make sure that the views hold these gradients. Our operations write them there; an edited one may return new
+    arrays, which are copied. Raises ValueError if the numbers of gradients and of views differ."""
     for gradient, view in zip(gradients, views, strict=True):
         if gradient is not view:
             view[...] = gradient
@@ -214,7 +215,7 @@ def _keep(gradients: Sequence[Array], views: Sequence[Array]) -> None:
 
 @functools.lru_cache(maxsize=8)
 def _fixed_positions(xp: ModuleType, config: ViTConfig, dtype: Any) -> Array:
-    """The sine-cosine pattern (1, T, D), with a zero row for the class token; made once, and never written to."""
+    """The sine-cosine pattern (1, T, D), with a zero row for the class token; cached, and never modified."""
     if config.positions == "sincos1d":
         pattern = sincos1d(xp, config.patches, config.dim)
     else:

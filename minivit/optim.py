@@ -1,4 +1,4 @@
-"""The optimiser: AdamW, clipping and the learning-rate schedule, each on flat vectors that know nothing of models.
+"""The optimiser: AdamW, clipping and the learning-rate schedule, all on flat vectors, independent of any model.
 
 Kingma, Ba 2015 (arXiv:1412.6980), algorithm 1; Loshchilov, Hutter 2019 (arXiv:1711.05101), algorithm 2.
 """
@@ -20,7 +20,7 @@ class AdamWState:
     v: Array  # (size,)
     step: int = 0
 
-    def __copy__(self) -> "AdamWState":  # two states that share m and v, but not the step, would be of no step
+    def __copy__(self) -> "AdamWState":  # sharing m and v, but not the step number, would make both states wrong
         return AdamWState(self.m.copy(), self.v.copy(), self.step)
 
     def __repr__(self) -> str:
@@ -48,22 +48,22 @@ def adamw_step(
     beta2: float = 0.99,
     eps: float = 1e-8,
 ) -> None:
-    """One AdamW step, in place on `params` (size,) and `state`; `grads` (size,) is left as it is.
+    """One AdamW step, in place on `params` (size,) and `state`; `grads` (size,) is not modified.
 
-    `decay` is the weight decay of each entry, (size,), or one number for all. Raises ValueError for a beta outside
+    `decay` is the weight decay of each entry, (size,), or one value for all. Raises ValueError for a beta outside
     [0, 1).
 
     Derivation.
       (1) m and v are running means: m = beta1·m + (1 - beta1)·g,  v = beta2·v + (1 - beta2)·g².
-      (2) They started at zero, so after t steps they hold a part 1 - beta^t of a full mean; divide by it:
+      (2) They start at zero, so after t steps the weights of the mean sum to 1 - beta^t only; divide by that:
           mhat = m/(1 - beta1^t),  vhat = v/(1 - beta2^t).
       (3) Each entry moves by about the learning rate against its mean gradient, whatever the gradient's size, and
-          shrinks by its own decay, which does not pass through m and v (that is the W in AdamW; times the learning
-          rate, as PyTorch has it):
+          shrinks by its own decay, which does not pass through m and v (decoupled weight decay, the W in AdamW; it
+          is multiplied by the learning rate, as in PyTorch):
           params -= learning_rate · (mhat/(sqrt(vhat) + eps) + decay·params).
     """
     if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-        raise ValueError(f"beta1 and beta2 are decays of running means and lie in [0, 1), not {beta1} and {beta2}")
+        raise ValueError(f"beta1 and beta2 must lie in [0, 1), not {beta1} and {beta2}")
     xp = array_module(params)
     state.step += 1
     state.m *= beta1  # (1)
@@ -80,14 +80,14 @@ def adamw_step(
 
 
 def clip_by_norm(grads: Array, limit: float) -> Array:
-    """Scale `grads` (size,) in place so that its Euclidean norm is at most `limit`; return the norm before, ().
+    """Scale `grads` (size,) in place so that its Euclidean norm is at most `limit`; return the norm before that, ().
 
     The direction is kept. The norm stays on the device: nothing here waits for it. Raises ValueError unless the limit
     is positive.
     Pascanu et al. 2013 (arXiv:1211.5063), algorithm 1.
     """
     if not limit > 0:
-        raise ValueError(f"a norm is limited to a positive value, not {limit}")
+        raise ValueError(f"the limit of the norm must be positive, not {limit}")
     before = norm(grads)
     grads *= limit / array_module(grads).maximum(before, limit)
     return before
@@ -105,10 +105,10 @@ def ema_step(ema: Array, params: Array, decay: float, step: int) -> None:
     ema += (1 - d)·(params - ema) with d = min(decay, step/(step + 9)): early in training an average over about the last
     tenth of the steps, later over about the last 1/(1 - decay) steps. The ramp is that of TensorFlow's
     ExponentialMovingAverage, (1 + n)/(10 + n) with n = step - 1; averaging goes back to Polyak, Juditsky 1992
-    (doi:10.1137/0330046), who weigh all steps alike. Raises ValueError for a decay outside [0, 1).
+    (doi:10.1137/0330046), who weight all steps equally. Raises ValueError for a decay outside [0, 1).
     """
     if not 0 <= decay < 1:
-        raise ValueError(f"the decay of a running mean lies in [0, 1), not {decay}")
+        raise ValueError(f"the decay must lie in [0, 1), not {decay}")
     ema += (1 - min(decay, step / (step + 9))) * (params - ema)
 
 
@@ -120,7 +120,7 @@ def decay_vector(shapes: Mapping[str, tuple[int, ...]], weight_decay: float, dty
 
 
 def warmup_cosine(step: int, peak: float, warmup: int, total: int | None, final: float = 0.01) -> float:
-    """The learning rate of step 0, 1, ...: a straight line up to `peak` over `warmup` steps, then half a cosine down
+    """The learning rate of step 0, 1, ...: it rises linearly to `peak` over `warmup` steps, then falls as half a cosine
     to `final`·peak at step `total`; constant after the warm-up if `total` is None.
 
     Loshchilov, Hutter 2017 (arXiv:1608.03983), equation 5, without restarts.

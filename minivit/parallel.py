@@ -1,8 +1,9 @@
 """Loss and gradient of a batch, computed in shards on threads and summed in a fixed order.
 
-A shard is a slice of the batch, long enough that Python's calls cost little and short enough that its memory stays
-small. How a batch is cut depends on the model and the batch only, never on the number of threads, so the result is the
-same to the last bit for any number of them. NumPy lets other threads run while it computes; each uses one BLAS thread.
+A shard is a slice of the batch, large enough that Python's overhead is small and small enough that it needs little
+memory. The shards depend on the model and the batch size only, never on the number of threads, so the result is the
+same to the last bit for any number of threads. NumPy releases the interpreter's lock while it computes; each thread
+uses one BLAS thread (except with Apple's Accelerate, whose threads threadpoolctl cannot limit).
 """
 
 import ctypes
@@ -30,10 +31,11 @@ from .rng import DROPOUT, generator
 from .settings import check_count
 
 # A shard has about TOKENS_PER_SHARD tokens (32 images of 50, 8 of 197) or, in a model whose tokens are small, as many
-# as hold FLOATS_PER_SHARD floats. Smaller shards cost more Python, larger ones more memory (benchmarks/README.md).
+# as need FLOATS_PER_SHARD floats. Smaller shards mean more Python overhead, larger ones more memory
+# (benchmarks/README.md).
 TOKENS_PER_SHARD = 1600
 FLOATS_PER_SHARD = 1_750_000
-FLOATS_FOR_THREADS = 200_000  # with less in a shard, threads wait for the interpreter's lock more than they gain
+FLOATS_FOR_THREADS = 200_000  # in shards with fewer, waiting for the interpreter's lock costs more than threads gain
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt's parameters, from glibc's malloc.h
 
@@ -41,8 +43,8 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt's paramete
 class WorkerPool:
     """Threads that compute shards; BLAS is limited to one thread meanwhile.
 
-    threads: how many; 1 computes in the calling thread. Threads start with the first shards, and again in a process
-    that was forked; they are no part of a copy or a pickle. Several threads may use one pool.
+    threads: the number of worker threads; with 1, the calling thread computes. The threads are started at the first
+    use, and anew in a forked process; copies and pickles do not include them. Several threads may use one pool.
     Raises ConfigError for fewer than one thread.
     """
 
@@ -66,9 +68,9 @@ class WorkerPool:
     def map(
         self, function: Callable[[Any], Any], items: Sequence[Any], sequential: bool = False
     ) -> Generator[Any, None, None]:
-        """The results of function(item), in order; BLAS gets its threads back at the end, and after an exception.
+        """The results of function(item), in order. BLAS gets its threads back at the end, also after an exception.
         With sequential=True the calling thread computes one item after the other, as it does with a single item.
-        Floating-point warnings are off meanwhile: what is not finite in the end is reported by name."""
+        Floating-point warnings are off meanwhile: callers check whether the results are finite."""
         caller = BLAS.limit()
         try:
             if self.threads == 1 or sequential or len(items) == 1:
@@ -95,7 +97,7 @@ def _quiet(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 class BatchResult(NamedTuple):
     loss: Array  # (), mean over the batch
-    correct: Array  # (), images whose largest logit is at their label's place
+    correct: Array  # (), the number of images classified correctly
     grads: Params
 
 
@@ -117,8 +119,8 @@ def below_thread_threshold(parts: Sequence[slice], config: ViTConfig) -> bool:
 
 
 def _floats_per_token(config: ViTConfig) -> int:
-    """The size of a token: its pixels, in the image and in the patch, and what one block caches of it for the backward
-    pass (inputs of LayerNorms and linear layers, queries, keys, values, attention weights, and what GELU needs)."""
+    """The floats per token: its pixels, in the image and in the patch, and what one block caches for the backward pass
+    (inputs of LayerNorms and linear layers, queries, keys, values, attention weights, and what GELU needs)."""
     pixels = config.channels * config.patch_size**2
     return 2 * pixels + 8 * config.dim + 3 * config.mlp_dim + config.heads * config.tokens
 
@@ -183,14 +185,14 @@ def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: 
     logits = to_host(xp.concatenate(results))
     if not np.isfinite(logits).all():
         raise TrainingError(
-            "a logit is not finite: the model's parameters hold NaN or infinity, or overflow; if training did it, "
-            "start again with a lower --learning-rate"
+            "a logit is not finite: the model's parameters hold NaN, infinity or too large values; if training caused "
+            "it, start again with a lower --learning-rate"
         )
     return logits
 
 
 def available_cores() -> int:
-    """The cores this process may really use: those it is bound to, and no more than its container's share."""
+    """The number of cores that this process may use: those of its CPU affinity, limited by its container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -200,9 +202,9 @@ def available_cores() -> int:
 
 
 def keep_freed_memory() -> bool:
-    """Tell malloc to keep freed memory in the process instead of handing it back; True if that was possible.
+    """Tell malloc to keep freed memory in the process instead of returning it to the kernel; True if that was possible.
 
-    A training step frees and takes the same large arrays again and again. By default glibc returns each to the
+    A training step frees and allocates the same large arrays again and again. By default glibc returns each to the
     kernel, and faulting its pages in again costs as much as the arithmetic. This changes the whole process, so
     no object of minivit does it by itself; `minivit train` and `eval` do. Only glibc (Linux) has mallopt;
     elsewhere nothing is changed.

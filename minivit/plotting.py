@@ -1,4 +1,4 @@
-"""Figures: one way to open one, to draw a picture's patches and signed values, and to save it whole."""
+"""Figures: create one, draw shares of patches and signed values in it, and save it atomically."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ from .errors import MissingPackageError
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty matplotlib figure of so many inches. Raises MissingPackageError without matplotlib."""
+    """An empty matplotlib figure of this size in inches. Raises MissingPackageError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -22,7 +22,7 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def save_figure(figure: Any, path: str | Path) -> None:
-    """Write a figure to a file, atomically, in the format that its name ends with; PNG without an ending.
+    """Write a figure to a file, atomically, in the format that its extension names; PNG without one.
     Raises OSError if it cannot be written, ValueError for a format that matplotlib does not know."""
     picture = io.BytesIO()
     figure.savefig(picture, format=Path(path).suffix[1:] or "png", dpi=120)

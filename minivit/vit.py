@@ -22,11 +22,11 @@ class ViT:
     """A Vision Transformer.
 
     config: its hyperparameters; seed: of the initial weights; dtype: "float32" to train, "float64" to check
-    gradients; device: "cpu" or "gpu" (CuPy). params: its parameters, used and not copied; None draws initial ones.
-    preprocessing: how pictures are made into what it reads; None if nobody has said.
+    gradients; device: "cpu" or "gpu" (CuPy). params: its parameters, not copied; None: initial values are drawn.
+    preprocessing: how picture files are converted to the model's input; None if that is unknown.
     Two models are equal if their configs, preprocessings and parameters are.
-    Raises DeviceError if a GPU is asked for and cannot be used, ConfigError for another dtype and for parameters that
-    are not those of the config.
+    Raises DeviceError if a GPU is asked for and cannot be used, ConfigError for any other dtype and for parameters
+    that do not match the config.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ViT:
             params = initial_params(config, seed, dtype, device)
         elif params.shapes != parameter_shapes(config):
             differ = sorted({*params.shapes.items()} ^ {*parameter_shapes(config).items()})
-            raise ConfigError(f"the parameters are not those of this config: {differ[0][0]} is missing or differs")
+            raise ConfigError(f"the parameters do not match this config: {differ[0][0]} is missing or differs")
         if str(params.flat.dtype) not in DTYPES:
             raise ConfigError(f"a model computes in {' or '.join(DTYPES)}, not {params.flat.dtype}")
         self.config, self.preprocessing, self.params = config, preprocessing, params
@@ -74,9 +74,10 @@ class ViT:
         """Logits (B, K) and the cache for `backward`.
 
         images: floats (B, C, Sh, Sw), normalised already, converted to the model's dtype and device. A generator `rng`
-        turns the dropouts on. all_tokens: also compute what nothing reads, the other tokens' output of the last block,
-        for those who look into the cache (the attention weights of block i are `cache.blocks[i].attn.dot.softmax.y`).
-        Raises DataTypeError for integers (`predict` scales uint8), DataError for another shape or an empty batch.
+        turns the dropouts on. all_tokens: compute the last block's output for all tokens, although the head reads the
+        class token only; the cache then holds the attention weights of all tokens in every block
+        (`cache.blocks[i].attn.dot.softmax.y`).
+        Raises DataTypeError for integers (`predict` scales uint8), DataError for a wrong shape or an empty batch.
         """
         if images.dtype.kind in "iub":
             raise DataTypeError(
@@ -91,16 +92,17 @@ class ViT:
         self, dlogits: Array, cache: ViTCache, grads: Params | None = None, pixels: bool = True
     ) -> tuple[Params, Array]:
         """The gradient of every parameter and of the images (B, C, Sh, Sw), from dlogits (B, K). A given `grads` is
-        filled, every entry exactly once, and returned. Without `pixels` the images' gradient is left out, and None."""
+        filled, every entry exactly once, and returned. With pixels=False, the gradient of the images is not computed
+        and is None."""
         return vit_backward(dlogits, cache, grads, pixels)
 
     def predict(self, images: Any, threads: int = 1) -> np.ndarray:
         """Class probabilities (B, K), on the host, for any number of images in bounded memory. Several threads may call
         it at once.
 
-        threads: how many compute.
+        threads: the number of worker threads.
         images: host (B, C, Sh, Sw); uint8 are scaled to [0, 1] and normalised by the config, floats are taken as
-        they are. Raises DataError or DataTypeError, in one line, for another shape or dtype, an empty batch, NaN.
+        they are. Raises DataError or DataTypeError, in one line, for a wrong shape or dtype, an empty batch, or NaN.
         """
         images = check_images(images, self.config)
         with WorkerPool(threads) as pool:
@@ -109,7 +111,7 @@ class ViT:
             return softmax_forward(logits)[0]
 
     def with_flat(self, flat: Array) -> "ViT":
-        """The same model with the parameters `flat`, a vector like `params.flat`, used and not copied."""
+        """The same model with the parameters `flat`, a vector like `params.flat`, which is not copied."""
         params = Params(self.params.shapes, flat)
         return ViT(self.config, params=params, preprocessing=self.preprocessing)
 

@@ -169,8 +169,8 @@ def test_every_block_is_computed_in_full_where_the_contender_says_so(monkeypatch
         return backward(dlogits, cache, **settings)
 
     monkeypatch.setattr(parallel, "vit_backward", counting)
-    monkeypatch.setattr(parallel, "vit_forward", parallel.vit_forward)  # what IN_FULL changes is put back afterwards
-    for contender in (contenders.MINIVIT, contenders.IN_FULL):
+    monkeypatch.setattr(parallel, "vit_forward", parallel.vit_forward)  # what ALL_TOKENS changes is put back afterwards
+    for contender in (contenders.MINIVIT, contenders.ALL_TOKENS):
         contenders.CONTENDERS[contender](job(contender))()
     shards = len(queries) // 2
     assert queries == [1] * shards + [ViTConfig(**LITTLE).tokens] * shards and shards

@@ -169,12 +169,12 @@ FACTS = {
     "With gamma = 1, a constant dy gives dx = 0.": layernorm_forgets_a_constant_dy,
     "sum(dx·xhat) = rstd·sum(u·xhat)·eps/(var + eps) with var = mean(xc²): zero up to eps.": what_eps_leaves_along_xhat,
     "the slope is 1/2 at 0, and slope(x) + slope(-x) = 1.": slopes_mirror,
-    "It is negative below x = -0.7518, where GELU turns.": gelu_turns,
+    "It is negative below x = -0.7518, where GELU has its minimum.": gelu_turns,
     "sum(dx) = 0 for every row: adding a constant to the scores changes nothing.": rows_of_softmax,
     "A constant dy gives dx = 0.": softmax_forgets_a_constant_dy,
-    "the sum of dk over tokens is 0: one vector added to every key adds one number to all scores of a query, and "
-    "softmax does not see that.": shifted_keys,
-    "So the key bias of the layer below has gradient zero.": key_bias,
+    "the sum of dk over tokens is 0: adding one vector to every key adds one constant to all scores of a query, which "
+    "does not change their softmax.": shifted_keys,
+    "So the gradient of the key bias is zero.": key_bias,
     "the squared norms of dpatches and dimages are equal.": pixels_only_move,
     "dtoken does not depend on dy of the patches.": class_token_sees_its_own_row,
     "y[t]·y[s] depends on t - s only: the pattern looks the same from every position.": sines_depend_on_distance,
@@ -182,7 +182,7 @@ FACTS = {
     "The same map forward and backward: it is its own transpose.": dropped_entries,
     "sum over tokens of dx = dy in both cases.": pooled,
     "every row sums to zero.": rows_of_the_loss,
-    "dlogits is zero only where p = t, which smoothing puts within reach.": smoothing_makes_an_end,
+    "dlogits is zero only where p = t, which finite logits cannot reach where t is 0 or 1.": smoothing_makes_an_end,
 }
 
 

@@ -126,7 +126,7 @@ def test_attend_prints_the_answer_and_the_shares(model):
     assert lines[0].startswith(f"{answer.argmax()} ({100 * answer.max():.1f} %)")
     shares = [float(number) for line in lines[3 : 3 + model.config.grid[0]] for number in line.split()]
     assert len(shares) == model.config.patches
-    own = float(lines[-1].split("keeps ")[1].split(" %")[0]) if model.config.pool == "cls" else 0
+    own = float(lines[-1].split("share is ")[1].split(" %")[0]) if model.config.pool == "cls" else 0
     assert abs(sum(shares) + own - 100) < 0.05 * (len(shares) + 1)
 
 

@@ -1,4 +1,4 @@
-"""The derivations in the terminal, and the walk through one step of a tiny model, every tensor and every gradient."""
+"""The derivations in the terminal, and a walk through one step of a tiny model that shows every tensor and gradient."""
 
 from .graph import Step
 from .passes import Walk, backward, forward, run_walk

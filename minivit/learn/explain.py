@@ -1,4 +1,4 @@
-"""`minivit explain`: the derivations, which live in the docstrings of the operations, set for a terminal."""
+"""`minivit explain`: the derivations from the docstrings of the operations, formatted for a terminal."""
 
 import ast
 import difflib
@@ -76,7 +76,7 @@ def _code(module: ModuleType, node: ast.FunctionDef) -> str:
 
 
 def _find(name: str) -> tuple[ModuleType, list[ast.FunctionDef]]:
-    """The module that a name belongs to, and those of its public functions that are meant."""
+    """The module that a name belongs to, and those of its public functions that the name selects."""
     known = []
     for title in reading_order():
         module = _module(title)
@@ -109,8 +109,8 @@ def _heading(left: str, right: str) -> str:
 
 
 def _wrapped(text: str, indent: int | None = None, margin: int = 0) -> str:
-    """Break what is too long for the terminal, joining lines that the docstring itself had broken. What follows hangs
-    under the text of its item ("(1) ...", "Shapes   ..."), or at `indent`. All lines move to the right by `margin`."""
+    """Wrap lines that are too long for the terminal, after joining those that the docstring had wrapped. Continuation
+    lines are indented to the text of their item ("(1) ...", "Shapes   ..."), or by `indent`; all lines by `margin`."""
     lines: list[str] = []
     for line in _joined(text.splitlines()) if _width() < FULL else text.splitlines():
         hang = _hang(line) if indent is None else indent
@@ -119,7 +119,7 @@ def _wrapped(text: str, indent: int | None = None, margin: int = 0) -> str:
 
 
 def _joined(lines: list[str]) -> list[str]:
-    """Lines with those put together that only the width had parted: the first was full, the second hangs under it."""
+    """The lines, joined where the docstring had wrapped them: the first is full, the next has its hanging indent."""
     joined: list[str] = []
     full = False
     for line in lines:

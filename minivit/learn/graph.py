@@ -1,6 +1,6 @@
-"""The tiny model written out as a list of steps, its graph: which tensor is made, from what, by which operation.
+"""The computation graph of the tiny model, as a list of steps: which operation computes which tensor, from what.
 
-Every operation says its formulas and the lines of `minivit.ops` that compute them. In the formulas x0, x1, ... stand
+Every operation states its formulas and the lines of `minivit.ops` that compute them. In the formulas x0, x1, ... stand
 for the inputs, dy for the gradient of the output y.
 """
 
@@ -18,7 +18,7 @@ from ..ops import attention, block, class_token, gelu, layernorm, linear, loss, 
 
 
 class Place(NamedTuple):
-    """A line of the package: a function, and how the line in it begins."""
+    """A line of the package: its function, and the text that the line begins with."""
 
     function: Callable[..., Any]
     begins: str
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """What one of an operation's inputs receives."""
+    """The gradient of one of an operation's inputs: its formula, and the line that computes it."""
 
     formula: str
     place: Place
@@ -48,7 +48,7 @@ class Operation(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One line of the model: the tensor it makes, the operation that makes it, and from what."""
+    """One line of the model: the name of its output, the operation, and the names of its inputs."""
 
     name: str
     operation: Operation
@@ -56,8 +56,8 @@ class Step(NamedTuple):
 
 
 def graph(label: int, config: ViTConfig) -> list[Step]:
-    """The steps from the normalised images, for one of them, to the loss for its label; for a model of one block with
-    a class token and learned positions. The parameters go by their names in the model."""
+    """The steps from one normalised image to the loss for its label, in a model of one block with a class token and
+    learned positions. The parameters have their names in the model."""
 
     def layer(name: str) -> tuple[str, str]:
         return f"{name}.weight", f"{name}.bias"
@@ -188,7 +188,7 @@ ATTENDED = Operation(
 
 
 def _split_heads(heads: int, part: int) -> Operation:
-    """q, k or v, part 0, 1 or 2 of the columns of qkv, with the heads apart."""
+    """q, k or v, part 0, 1 or 2 of the columns of qkv, split into heads."""
 
     def split(qkv: Any) -> tuple[Any, Any]:
         return rearrange(qkv, "b t (qkv h e) -> qkv b h t e", qkv=3, h=heads)[part], None
@@ -201,7 +201,7 @@ def _split_heads(heads: int, part: int) -> Operation:
     return Operation(
         split,
         back,
-        f"{third} of x0's columns, cut into heads",
+        f"{third} of x0's columns, split into heads",
         Place(attention._heads, "return parts"),
         (Gradient(f"dy in {third} of the columns", Place(attention.attention_backward, "dot_product_backward")),),
     )
@@ -211,14 +211,14 @@ def _join_heads(heads: int) -> Operation:
     return Operation(
         lambda y: (rearrange(y, "b h t e -> b t (h e)"), None),
         lambda dy, cache: rearrange(dy, "b t (h e) -> b h t e", h=heads),
-        "x0 with its heads side by side",
+        "the heads of x0 concatenated",
         Place(attention.attention_forward, "joined ="),
-        (Gradient("dy, cut into heads", Place(attention.attention_backward, "dheads =")),),
+        (Gradient("dy, split into heads", Place(attention.attention_backward, "dheads =")),),
     )
 
 
 def _add(forward: str, skip: str, branch: str) -> Operation:
-    """The skip connection; the arguments are how its lines in the block begin."""
+    """The skip connection; the arguments are what its lines in `minivit.ops.block` begin with."""
     return Operation(
         lambda stream, branch: (stream + branch, None),
         lambda dy, cache: (dy, dy),
@@ -233,9 +233,9 @@ def _patchify(config: ViTConfig) -> Operation:
     return Operation(
         lambda images: (patches.patchify(images, P), None),
         lambda dy, cache: patches.unpatchify(dy, size, P),
-        f"x0 cut into squares of {P} x {P} pixels",
+        f"x0 cut into patches of {P} x {P} pixels",
         Place(patches.patchify, "return rearrange"),
-        (Gradient("dy, every pixel back in its place", Place(patches.unpatchify, "return rearrange")),),
+        (Gradient("dy, every pixel moved back to its place", Place(patches.unpatchify, "return rearrange")),),
     )
 
 

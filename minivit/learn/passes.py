@@ -34,10 +34,11 @@ class Walk(NamedTuple):
 
 def run_walk(index: int) -> Walk:
     """Walk the bundled test digit number `index` through the tiny model, in float64. Raises ConfigError for an index
-    that there is not."""
+    out of range."""
     test = load("mnist5k").test
     if not 0 <= index < len(test.labels):
-        raise ConfigError(f"there is no digit {index}: the bundled test digits are number 0 to {len(test.labels) - 1}")
+        last = len(test.labels) - 1
+        raise ConfigError(f"there is no digit {index}: the bundled test digits are numbered 0 to {last}")
     label = int(test.labels[index])
     images = normalise(test.images[index : index + 1], TINY, "float64")
     steps = graph(label, TINY)
@@ -57,7 +58,7 @@ def forward(steps: list[Step], values: Mapping[str, Any]) -> tuple[dict[str, Any
 
 
 def backward(steps: list[Step], caches: list[Any]) -> dict[str, Any]:
-    """Run the steps from bottom to top: the gradient of what the last step made, one number, for every tensor."""
+    """Run the steps from bottom to top: the gradient of the last step's output, a scalar, for every tensor."""
     gradients: dict[str, Any] = {steps[-1].name: 1.0}
     for step, cache in zip(reversed(steps), reversed(caches)):
         received = step.operation.backward(gradients[step.name], cache)
@@ -69,7 +70,7 @@ def backward(steps: list[Step], caches: list[Any]) -> dict[str, Any]:
 def slope(steps: list[Step], values: Mapping[str, Any], name: str, gradient: Any) -> float:
     """The slope of the loss as a tensor moves along its gradient, by a central difference: (loss(+h) - loss(-h))/2h.
 
-    Nothing is used but forward passes: the tensor is moved to either side, and the steps after it are run again.
+    Only forward passes are used: the tensor is moved to either side, and the steps after it are run again.
     """
     after = 1 + next((i for i, step in enumerate(steps) if step.name == name), -1)
     direction = gradient / (norm(gradient) or 1.0)

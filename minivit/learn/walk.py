@@ -16,7 +16,7 @@ def walk(index: int = 0) -> str:
 
     Forward: every tensor's name, shape, norm and first values, its formula, and the line that computes it. Backward:
     the same of every gradient, and beside its norm the slope of the loss along it, measured by finite differences.
-    Raises ConfigError for an index that there is not.
+    Raises ConfigError for an index out of range.
     """
     it = run_walk(index)
     order = _order(it.steps)
@@ -29,10 +29,10 @@ def walk(index: int = 0) -> str:
             f"{'FORWARD':<{NAME}}{'shape':<{SHAPE}}{'norm':>10}   first values",
             *(line for name in order for line in _value(it, name)),
             "",
-            "Backward, from bottom to top. `measured` comes from two forward passes: the slope of the loss as the",
-            "tensor moves along its gradient, which must be the gradient's norm.",
+            "Backward, from bottom to top. `measured` is a finite difference of two forward passes: the slope of the",
+            "loss along the gradient, which must equal the gradient's norm.",
             "",
-            f"{'GRADIENT OF THE LOSS FOR':<{NAME}}{'shape':<{SHAPE}}{'norm':>10}{'measured':>11}   first values",
+            f"{'GRADIENT WITH RESPECT TO':<{NAME}}{'shape':<{SHAPE}}{'norm':>10}{'measured':>11}   first values",
             *(line for name in reversed(order) if name != "loss" for line in _gradient(it, name)),
             "",
             _verdict(it),
@@ -79,6 +79,6 @@ def _verdict(it: Walk) -> str:
     errors = {name: abs(slope - norms[name]) / norms[name] for name, slope in it.slopes.items()}
     worst = max(errors, key=lambda name: errors[name])
     return (
-        f"Of {len(errors)} gradients, the one furthest from what was measured is that of {worst}: "
-        f"{errors[worst]:.1e} of its norm."
+        f"Of {len(errors)} gradients, that of {worst} differs most from the measured slope: "
+        f"by {errors[worst]:.1e} of its norm."
     )

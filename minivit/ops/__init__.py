@@ -2,12 +2,13 @@
 
 dy is the gradient of the loss with respect to y, the upstream gradient, and has y's shape. Every backward pass is one
 application of the chain rule: dx_j = sum_i dy_i · ∂y_i/∂x_j. A value used in several places receives the sum of the
-gradients from each use. A·B is entry by entry, A @ B a matrix product, [i = j] is 1 where it holds and 0 elsewhere.
+gradients from each use. A·B multiplies entry by entry, A @ B is the matrix product, [i = j] is 1 if i = j, else 0.
 READING_ORDER names the modules in the order in which to read them.
 
-Caches are never written to, inputs never modified; the dtype that comes in goes out, on NumPy and on CuPy: float32 to
-train, float64 to check gradients, complex128 for the complex step (float16 has too small a range). `out` of a
-backward pass holds arrays for the parameters' gradients, in the order in which they are returned; None makes a new one.
+The functions exported here modify neither their inputs nor a cache. Outputs have the dtype of the inputs, on NumPy and
+on CuPy: float32 to train, float64 to check gradients, complex128 for the complex step (the range of float16 is too
+small). `out` of a backward pass holds arrays into which the parameters' gradients are written, in the order in which
+they are returned; for None a new array is made.
 """
 
 from .attention import attention_backward, attention_forward, dot_product_backward, dot_product_forward

@@ -1,6 +1,7 @@
-"""Multi-head self-attention: every token compares its query with the keys of all tokens, and receives the average of
-their values, weighted by how well query and key match. H heads do this in parallel, each on Dh = D/H features of its
-own. Vaswani et al. 2017 (arXiv:1706.03762), equation 1 and section 3.2.2."""
+"""Multi-head self-attention: three linear maps make of every token a query (what it looks for), a key (what it offers
+to match) and a value (what it passes on). Every token compares its query with the keys of all tokens, and receives the
+average of their values, weighted by how well query and key match. H heads do this in parallel, each on Dh = D/H
+features of its own. Vaswani et al. 2017 (arXiv:1706.03762), equation 1 and section 3.2.2."""
 
 import math
 from typing import NamedTuple
@@ -32,10 +33,11 @@ def dot_product_forward(q: Array, k: Array, v: Array, mask: Array | None = None)
     Shapes   q (B, H, Tq, Dh), k, v (B, H, T, Dh), mask (B, H, Tq, T) or None  ->  y (B, H, Tq, Dh)
     Formula  attn = softmax(q @ kᵀ / sqrt(Dh));  y = dropout(attn) @ v
     Cache    q, k, v and the weights before and after dropout. The scores are not needed: the gradient of softmax
-             is written in its output.
-    The scale keeps the standard deviation of the scores near 1 whatever Dh is: that of a sum of Dh products of unit
-    variance is sqrt(Dh), and large scores would make softmax choose one token, where its gradient is near zero. The
-    scores are scaled in place, so q needs no copy. y is laid out so that joining the heads needs no copy either.
+             is a function of its output.
+    If the entries of q and k are independent with mean 0 and variance 1, q·k has standard deviation sqrt(Dh), and
+    dividing by sqrt(Dh) gives the scores one near 1. Large scores would saturate softmax: all weight on one token, and
+    a gradient near zero. The scores are scaled in place, since scaling q would need another array. In memory y is
+    (B, Tq, H, Dh), so the heads can be joined without a copy.
 
     >>> q, k, v = np.eye(2)[None, None], 4 * np.eye(2)[None, None], np.array([[[[1.0, 0.0], [0.0, 10.0]]]])
     >>> y, cache = dot_product_forward(q, k, v)  # each token attends mostly to itself
@@ -72,8 +74,8 @@ def dot_product_backward(
           Summing dk over the keys gives s·sum_i q_i·(sum_j dscores_ij) = 0 (softmax.py, Facts).
     In words: a value receives the gradient of every token that attended to it; queries and keys receive theirs through
     the attention weights.
-    Facts    the sum of dk over tokens is 0: one vector added to every key adds one number to all scores of a query,
-             and softmax does not see that. So the key bias of the layer below has gradient zero.
+    Facts    the sum of dk over tokens is 0: adding one vector to every key adds one constant to all scores of a query,
+             which does not change their softmax. So the gradient of the key bias is zero.
     """
     xp = array_module(dy)
     q, k, v, softmax, mask, dropped = cache
@@ -122,14 +124,14 @@ def attention_backward(
     dy: Array, cache: AttentionCache, out: tuple[Array | None, ...] = (None,) * 4
 ) -> tuple[Array, Array, Array | None, Array, Array]:
     """Given dy (B, Tq, D) and the cache, return dx (B, T, D), dWqkv (D, 3D), dbqkv (3D,) or None, dWproj (D, D),
-    dbproj (D,); the last four are written into the arrays of `out` where it holds some.
+    dbproj (D,); the last four are written into the arrays of `out` that are not None.
 
     Derivation: the forward read from bottom to top.
       (1) Back through the output projection (linear.py).
-      (2) Joining the heads only moved values: their gradients move back.
-      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv. Queries that
-          were not computed do not affect the output, so their gradient is zero.
-      (4) Back through the layer that made q, k and v.
+      (2) Joining the heads only moves values, so their gradients are moved back.
+      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv. The queries of
+          the tokens after the first Tq are not used, so their gradient is zero.
+      (4) Back through the linear layer that computes q, k and v.
     """
     xp = array_module(dy)
     B, Tq, D = dy.shape

@@ -1,7 +1,7 @@
-"""The encoder block, of which a Transformer is a stack: attention mixes the tokens, then the MLP transforms each. Each
-half reads a normalised copy of the residual stream and adds its output to it, so the stream itself runs unchanged from
-the first block to the last. Vaswani et al. 2017 (arXiv:1706.03762); pre-norm as in Dosovitskiy et al. 2021
-(arXiv:2010.11929), equations 2 and 3."""
+"""The encoder block, of which a Transformer is a stack: attention moves information between the tokens, then the MLP
+transforms each of them. Each half reads a normalised copy of the residual stream and adds its output to the stream, so
+an identity path leads from the first block to the last. Vaswani et al. 2017 (arXiv:1706.03762); pre-norm as in
+Dosovitskiy et al. 2021 (arXiv:2010.11929), equations 2 and 3."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class BlockMasks(NamedTuple):
     """Dropout masks of one block, each None where nothing is dropped."""
 
     attn: Array | None = None  # (B, H, T, T)
-    attn_branch: Array | None = None  # (B, T, D), or (B, 1, 1) for stochastic depth alone
+    attn_branch: Array | None = None  # (B, T, D), or (B, 1, 1) for stochastic depth only
     mlp_branch: Array | None = None  # (B, T, D), or (B, 1, 1)
 
     def first(self, queries: int | None) -> "BlockMasks":
@@ -69,7 +69,7 @@ def block_forward(
     masks = masks.first(queries)
     normed, norm1_cache = layernorm_forward(x, *norm1, eps)
     branch, attn_cache = attention_forward(normed, *attn, heads, masks.attn, queries)  # (B, T, D) -> (B, Tq, D)
-    h = dropout_forward(branch, masks.attn_branch)[0]  # branch itself, if nothing drops: ours to write to, in no cache
+    h = dropout_forward(branch, masks.attn_branch)[0]  # without a mask: branch itself, which is in no cache
     h += x[:, :queries]
     normed, norm2_cache = layernorm_forward(h, *norm2, eps)
     branch, mlp_cache = mlp_forward(normed, *mlp, gelu)
@@ -87,9 +87,9 @@ def block_backward(
 
     Derivation: the forward read from bottom to top.
       (1) y = h + mlp(layernorm(h)): back through the branch, which is dropout, MLP and LayerNorm.
-      (2) h reached y in two ways, so their gradients add: dh = (the gradient from the branch) + dy.
+      (2) h reaches y on two paths, whose gradients add: dh = (the gradient from the branch) + dy.
       (3) h = x + attention(layernorm(x)): back through the branch.
-      (4) x reached h in two ways: dx = (the gradient from the branch) + dh, where dh holds the first Tq tokens.
+      (4) x reaches h on two paths: dx = (the gradient from the branch) + dh, where dh holds the first Tq tokens.
     In words: dy passes through the identity unchanged, however deep the stack, and every branch adds its own gradient.
     """
     norm1, attn, norm2, mlp = out

@@ -1,5 +1,5 @@
-"""The class token: one more token in front of the patches. It belongs to no patch, and gathers through attention what
-the classifier reads. Devlin et al. 2019 (arXiv:1810.04805), section 3."""
+"""The class token: one extra token in front of the patches. It belongs to no patch; through attention it gathers the
+information that the classifier reads. Devlin et al. 2019 (arXiv:1810.04805), section 3."""
 
 from ..backend import Array, array_module
 
@@ -29,8 +29,8 @@ def class_token_backward(dy: Array, cache: None = None, out: Array | None = None
     """Given dy (B, N + 1, D), return dx (B, N, D), a view, and dtoken (1, 1, D), written into `out` if it is given.
 
     Derivation.
-      (1) The patches were moved, so their gradient moves back: dx = dy[:, 1:].
-      (2) The one token was used by every image, so it sums over the batch: dtoken = sum_b dy[b, 0].
+      (1) The patches are only moved, so their gradient is moved back: dx = dy[:, 1:].
+      (2) Every image uses the same token, so its gradient sums over the batch: dtoken = sum_b dy[b, 0].
     Facts    dtoken does not depend on dy of the patches.
     """
     return dy[:, 1:], dy[:, :1].sum(0, keepdims=True, out=out)  # (1) (2)  (B, 1, D) -> (1, 1, D)

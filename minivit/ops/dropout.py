@@ -1,4 +1,4 @@
-"""Dropout: set a random part of the features to zero while training, so that no feature can rely on another.
+"""Dropout: set a random fraction of the features to zero during training, so that no feature can rely on another.
 With a mask of one value per image it is stochastic depth, which skips a whole branch for that image.
 Srivastava et al. 2014 (JMLR 15:1929); Huang et al. 2016 (arXiv:1603.09382)."""
 
@@ -9,8 +9,8 @@ def dropout_forward(x: Array, mask: Array | None) -> tuple[Array, Array | None]:
     """Multiply by a given mask: operations draw nothing at random, so both passes use the same mask.
 
     Shapes   x (..., D), mask of a shape that broadcasts to x's, or None (no dropout)  ->  y (..., D)
-    Formula  y = x·mask, where an entry of the mask is 0 with probability p and 1/(1-p) otherwise, so that the mean
-             of y is x and nothing needs rescaling when the trained model is used.
+    Formula  y = x·mask, where an entry of the mask is 0 with probability p and 1/(1-p) otherwise, so that the
+             expected value of y is x, and inference needs no rescaling.
     Cache    the mask.
     Without a mask y is x itself, not a copy; so is dx in the backward pass.
 

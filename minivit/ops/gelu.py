@@ -1,5 +1,6 @@
-"""GELU: a smooth switch. Each feature is multiplied by the probability that a standard normal number lies below it,
-so large ones pass, very negative ones vanish, and in between there is a slope everywhere to learn by.
+"""GELU: a smooth gate. Each feature is multiplied by the probability that a standard normal variable is smaller, so
+large features pass almost unchanged and very negative ones become almost zero. Unlike ReLU, it
+has a nonzero slope for negative features (except at one point), so these can still learn.
 Hendrycks, Gimpel 2016 (arXiv:1606.08415), section 2."""
 
 import math
@@ -16,7 +17,7 @@ class GeluCache(NamedTuple):
 
 
 def gelu_forward(x: Array, form: str = "erf") -> tuple[Array, GeluCache]:
-    """Multiply every entry by its normal probability.
+    """Multiply every entry x by Φ(x), the standard normal distribution function.
 
     Shapes   x (..., D)  ->  y (..., D)
     Formula  y = x·Φ(x), with Φ(x) = (1 + erf(x/√2))/2 exactly ("erf") or by the paper's formula ("tanh")
@@ -40,7 +41,8 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
       (2) "erf": the slope of the distribution function is the density, Φ'(x) = exp(-x²/2)/√(2π).
       (3) "tanh": Φ = (1 + tanh s)/2 with s = √(2/π)·(x + a x³), a = 0.044715. The slope of tanh is 1 - tanh²,
           which is 4Φ(1 - Φ), so Φ'(x) = 2Φ(1 - Φ)·s'(x) with s'(x) = √(2/π)·(1 + 3a x²).
-    Facts    the slope is 1/2 at 0, and slope(x) + slope(-x) = 1. It is negative below x = -0.7518, where GELU turns.
+    Facts    the slope is 1/2 at 0, and slope(x) + slope(-x) = 1. It is negative below x = -0.7518, where GELU has
+             its minimum.
     """
     xp = array_module(dy)
     x, cdf, form = cache

@@ -39,10 +39,10 @@ def linear_backward(
     dy: Array, cache: LinearCache, out: tuple[Array | None, ...] = (None, None), need_dx: bool = True
 ) -> tuple[Array, Array, Array | None]:
     """Given dy (..., E) and the cache, return dx (..., D), dW (D, E), db (E,) or None without a bias; dW and db are
-    written into the arrays of `out` where it holds some. With need_dx=False dx is not computed, and None.
+    written into the arrays of `out` that are not None. With need_dx=False, dx is not computed and is None.
 
     Derivation. Write M for the number of rows (tokens of all images); row m is y_me = sum_d x_md W_de + b_e.
-      (1) b_e is added to every row, so it collects the gradient of every row: db_e = sum_m dy_me.
+      (1) b_e is added to every row, so its gradient sums over the rows: db_e = sum_m dy_me.
       (2) W_de multiplies x_md in every row: dW_de = sum_m x_md dy_me, which is dW = xᵀ @ dy.
       (3) x_md reaches every output e of its own row through W_de: dx_md = sum_e dy_me W_de, dx = dy @ Wᵀ.
     In words: forward multiplies by W, backward by Wᵀ; a parameter's gradient sums over every row that used it.

@@ -1,5 +1,5 @@
-"""Softmax cross-entropy: minus the logarithm of the probability that the model gave to the true class, averaged over
-the batch. Label smoothing moves a little of the target probability to all classes, against overconfidence.
+"""Softmax cross-entropy: minus the logarithm of the probability that the model gives to the true class, averaged over
+the batch. Label smoothing spreads a little of the target probability over all classes, against overconfidence.
 Bishop 2006, Pattern Recognition and Machine Learning, eq. 4.108; Szegedy et al. 2016 (arXiv:1512.00567), section 7."""
 
 from typing import NamedTuple
@@ -20,11 +20,12 @@ def cross_entropy_forward(
     """Mean cross-entropy of a batch, from logits: the scores before softmax.
 
     Shapes   logits (B, K), labels (B,) integers in 0..K-1 or (B, K) probabilities (rows sum to 1)  ->  loss ()
-    Formula  t = (1 - s)·labels + s/K;  loss = mean over the batch of (log(sum_j exp(z_j)) - sum_j t_j z_j)
+    Formula  t = (1 - s)·labels + s/K;  loss = mean over the batch of (log(sum_j exp(z_j)) - sum_j t_j z_j),
+             where z are the logits and s is label_smoothing
     Cache    the probabilities p = softmax(z) and the targets t.
     Raises ValueError for an empty batch, for shapes that do not match, for a smoothing outside [0, 1), and, where the
     labels are on the host, for labels out of range.
-    The logarithm of the sum is taken after the row's maximum is subtracted, so no logit overflows.
+    The row's maximum is subtracted before the exponential is taken, which then cannot overflow.
 
     >>> loss, cache = cross_entropy_forward(np.array([[0.0, 1.0, 2.0]]), np.array([2]))
     >>> round(float(loss), 4)
@@ -50,9 +51,10 @@ def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Ar
           loss = log(sum_j exp(z_j)) - sum_j t_j z_j.
       (2) The first term's slope is exp(z_i)/sum_j exp(z_j) = p_i, the second's is t_i: dz = p - t.
       (3) The mean over B images gives each of them 1/B of dloss: dlogits = (p - t)·dloss/B.
-          This is the only 1/B there is: below, parameters sum over images and never average.
+          The factor 1/B appears nowhere else: in all other layers the gradient of a parameter is a sum over images.
     In words: the gradient is prediction minus target.
-    Facts    every row sums to zero. dlogits is zero only where p = t, which smoothing puts within reach.
+    Facts    every row sums to zero. dlogits is zero only where p = t, which finite logits cannot reach where t
+             is 0 or 1.
     """
     probabilities, targets = cache
     dlogits = probabilities - targets  # (2)
@@ -73,7 +75,7 @@ def _targets(logits: Array, labels: Array, label_smoothing: float) -> Array:
         )
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing must lie in [0, 1), not {label_smoothing}")
-    if device_of(labels) == "cpu":  # on a GPU, looking would mean waiting
+    if device_of(labels) == "cpu":  # on a GPU this check would wait for the device
         check_labels(labels, K)
     labels = xp.asarray(labels)
     if labels.ndim == 1:

@@ -1,5 +1,5 @@
-"""The MLP of an encoder block: every token, on its own, is mapped to F features, passed through a GELU and mapped back.
-Attention moves information between tokens; the MLP transforms each token by itself.
+"""The MLP of an encoder block: every token is mapped to F features, passed through a GELU and mapped back.
+Attention moves information between tokens; the MLP transforms each token independently of the others.
 Vaswani et al. 2017 (arXiv:1706.03762), section 3.3, with GELU in place of ReLU."""
 
 from typing import NamedTuple
@@ -38,7 +38,7 @@ def mlp_backward(
     dy: Array, cache: MlpCache, out: tuple[Array | None, ...] = (None,) * 4
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Given dy (..., E) and the cache, return dx (..., D), dW1 (D, F), db1 (F,), dW2 (F, E), db2 (E,); the last four
-    are written into the arrays of `out` where it holds some.
+    are written into the arrays of `out` that are not None.
 
     Derivation: the forward read from bottom to top.
       (1) Back through the second linear layer.

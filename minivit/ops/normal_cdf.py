@@ -1,5 +1,5 @@
-"""The standard normal distribution function, of which GELU is made. NumPy has no erf, so it is built from tanh and a
-continued fraction whose coefficients were fitted, to the rounding error of each precision.
+"""The standard normal distribution function, which GELU needs. NumPy has no erf, so it is computed by tanh and a
+continued fraction, whose coefficients were fitted until the error is that of rounding in each precision.
 Hendrycks, Gimpel 2016 (arXiv:1606.08415), section 2, for the tanh form."""
 
 import math
@@ -28,13 +28,14 @@ TANH_CUBIC = 0.044715 * TANH_LINEAR
 
 
 def normal_cdf(x: Array, form: str = "erf") -> Array:
-    """The standard normal distribution function Φ(x), or the tanh form's stand-in for it.
+    """The standard normal distribution function Φ(x), or its tanh approximation.
 
     Shapes   x (..., D) float32, float64 or complex128  ->  (..., D), same dtype
     Formula  Φ(x) = (1 + tanh(s))/2, with s = atanh(erf(x/√2)) ("erf") or √(2/π)·(x + 0.044715 x³) ("tanh")
-    NumPy has no erf, but a fast tanh; s is odd and smooth, 0.8·x at first, and where it is large tanh is 1 anyway.
-    The absolute error of "erf" is below 1.2e-7 in float32 (1e-7 with AVX2 or AVX-512) and 1e-15 in float64: the dtype
-    chooses the coefficients. |x| may be up to 1e12 in float32 and 1e100 in float64; powers of larger x overflow.
+    NumPy has no erf, but a fast tanh. s is odd and smooth and about 0.8·x near 0; where it is large, tanh(s) rounds to
+    1, so that an error of s does not matter.
+    The absolute error of "erf" is below 1.2e-7 in float32 (1e-7 with AVX2 or AVX-512) and 1e-15 in float64, whose
+    coefficients differ. |x| may be up to 1e12 in float32 and 1e100 in float64; powers of larger x overflow.
     Raises ValueError for an unknown form.
 
     >>> normal_cdf(np.array([-1.0, 0.0, 1.0])).round(6)
@@ -58,7 +59,7 @@ def normal_cdf(x: Array, form: str = "erf") -> Array:
 
 
 def _tanh_cdf_in_place(s: Array) -> Array:
-    """A smooth step from 0 to 1, which overwrites s.
+    """Overwrite s with a smooth step from 0 to 1.
 
     Shapes   s (..., D)  ->  (..., D)
     Formula  y = (1 + tanh(s))/2
@@ -75,9 +76,10 @@ def atanh_erf(x: Array, b0: float, inner: tuple[tuple[float, float], ...], last:
     Shapes   x (..., D)  ->  (..., D)
     Formula  y = x/(c + a₁/(x² + b₁ + a₂/(x² + b₂ + a₃/(x² + b₃)))), computed from the inside out and given in that
              order: b₃, ((a₃, b₂), (a₂, b₁)), (a₁, c)
-    Every two coefficients take a division and two sums, where a quotient of polynomials takes two products and two
-    sums. No denominator comes near zero. The fraction is x/y and not y/x, since x/y falls from √(π/2) = 1.25 at 0 to
-    c = 0.21 (in float32) as a sum of positive terms; y/x would start as 4.75 - 3.95, which loses digits.
+    Two coefficients take one division and two additions; in a quotient of polynomials they would take two
+    multiplications and two additions. No denominator comes near zero. The fraction is x/y and not y/x because x/y,
+    falling from √(π/2) = 1.25 at x = 0 to c = 0.21 (in float32), is a sum of positive terms; y/x would begin as
+    4.75 - 3.95, a cancellation that loses digits.
     """
     xp = array_module(x)
     square = x * x

@@ -35,14 +35,13 @@ def patchify(images: Array, patch_size: int) -> Array:
     if patch_size < 1 or Sh % patch_size or Sw % patch_size:
         raise ValueError(
             f"cannot cut images of {Sh} x {Sw} pixels into patches of {patch_size} x {patch_size}: "
-            "the patch size must divide the height and the width; resize or pad the images, or choose another"
+            "the patch size must divide the height and the width; choose another, or resize or pad the images"
         )
     return rearrange(images, "b c (h p) (w q) -> b (h w) (c p q)", p=patch_size, q=patch_size)
 
 
 def unpatchify(patches: Array, image_size: tuple[int, int], patch_size: int) -> Array:
-    """Put patches back where they came from: the inverse of `patchify`, which only
-    permutes pixels, and so also its transpose.
+    """Put patches back into images: the inverse of `patchify`, and also its transpose, since pixels are only permuted.
 
     Shapes   patches (B, N, C·P·P)  ->  images (B, C, Sh, Sw)
     """
@@ -67,12 +66,12 @@ def patch_embed_backward(
     dy: Array, cache: PatchEmbedCache, out: tuple[Array | None, ...] = (None, None), pixels: bool = True
 ) -> tuple[Array, Array, Array]:
     """Given dy (B, N, D) and the cache, return dimages (B, C, Sh, Sw), dW (C·P·P, D), db (D,); dW and db are written
-    into the arrays of `out` where it holds some. With pixels=False dimages is not computed, and None: to train, nobody
-    needs it.
+    into the arrays of `out` that are not None. With pixels=False, dimages is not computed and is None:
+    training does not need it.
 
     Derivation.
       (1) Back through the linear layer (linear.py): dpatches = dy @ Wᵀ.
-      (2) patchify moves every pixel to exactly one place, so its gradient comes back from that place:
+      (2) patchify moves every pixel to exactly one place, so its gradient is moved back from there:
           dimages = unpatchify(dpatches).
     Facts    the squared norms of dpatches and dimages are equal.
     """

@@ -1,5 +1,5 @@
-"""Pooling: one vector for the whole image, which the head classifies. Either the class token's, which has attended to
-every patch, or the mean of all tokens. Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 4 and appendix D.3."""
+"""Pooling: one vector for the whole image, which the head classifies. It is either the class token, which has attended
+to every patch, or the mean of all tokens. Dosovitskiy et al. 2021 (arXiv:2010.11929), equation 4 and appendix D.3."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ def pool_forward(x: Array, pool: str = "cls") -> tuple[Array, PoolCache]:
     Shapes   x (B, T, D)  ->  y (B, D)
     Formula  y = x[:, 0]  for "cls",  y = sum_t x[:, t] / T  for "mean"
     Cache    the shape, and which of the two.
-    Raises ValueError for another pool.
+    Raises ValueError for any other pool.
 
     >>> y, cache = pool_forward(np.array([[[1.0, 2.0], [3.0, 6.0]]]), "mean")
     >>> y

@@ -29,7 +29,7 @@ def add_positions_backward(dy: Array, cache: None = None, out: Array | None = No
 
     Derivation.
       (1) Both terms of a sum receive its gradient unchanged: dx = dy.
-      (2) The same positions were added to every image, so they sum over the batch: dpositions = sum_b dy[b].
+      (2) The same positions are added to every image, so their gradient sums over the batch: dpositions = sum_b dy[b].
     """
     return dy, dy.sum(0, keepdims=True, out=out)  # (1) (2)
 

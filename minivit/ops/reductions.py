@@ -1,5 +1,5 @@
-"""Sums over rows and columns, written as einsum and as a product: both read the array once at full width, where
-`x.sum(-1)` and `x.sum(0)` are several times slower for the short rows of a small Transformer."""
+"""Sums over rows and columns, computed by einsum and by a matrix product: both read the array once, at full vector
+width, whereas `x.sum(-1)` and `x.sum(0)` are several times slower for the short rows of a small Transformer."""
 
 from ..backend import Array, array_module
 

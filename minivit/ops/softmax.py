@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..backend import Array, array_module, errstate, is_host_float
 from .reductions import row_dots, row_sums
 
-SAFE = 2.0**60  # row sums within [1/SAFE, SAFE] can have neither overflowed nor lost a digit to underflow
+SAFE = 2.0**60  # row sums in [1/SAFE, SAFE] can neither have overflowed nor lost a digit to underflow
 
 
 class SoftmaxCache(NamedTuple):
@@ -19,12 +19,12 @@ def softmax_forward(x: Array) -> tuple[Array, SoftmaxCache]:
 
     Shapes   x (..., K)  ->  y (..., K)
     Formula  y_i = exp(x_i - m) / sum_j exp(x_j - m), for any m: the constant cancels.
-    Cache    y alone: the gradient of softmax can be written in its output.
+    Cache    y only: the gradient of softmax is a function of its output.
 
-    The usual m is the row's maximum, which cannot overflow, but finding it costs more than the exponentials do. So
-    m = 0 is tried first, where its result can be checked: not on a GPU, which would have to wait, and not for complex
-    numbers, which have no order. Both give the same weights to rounding. One row that needs its maximum sends all rows
-    of the array that way, so the last bits of a row can depend on the others.
+    The usual m is the row's maximum, with which nothing overflows, but finding it takes longer than the exponentials.
+    So m = 0 is tried first, and the row sums are checked; not on a GPU, where the check would wait for the device, and
+    not for complex numbers, which have no order. Both give the same weights up to rounding. If one row needs its
+    maximum, all rows of the array subtract theirs, so the last bits of a row can depend on the other rows.
 
     >>> y, cache = softmax_forward(np.array([0.0, 1.0, 2.0]))
     >>> y.round(4)
@@ -53,7 +53,7 @@ def _without_maximum(x: Array) -> Array | None:
 def _with_maximum(x: Array) -> Array:
     """m is the row's maximum."""
     xp = array_module(x)
-    y = xp.exp(x - x.real.max(-1, keepdims=True))  # x.real is x itself, but for the complex-step check
+    y = xp.exp(x - x.real.max(-1, keepdims=True))  # x.real is x itself, except in the complex-step check
     y /= row_sums(y)
     return y
 
@@ -66,7 +66,7 @@ def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
               d y_i / d x_j = [i = j] e_i/s - e_i e_j/s² = y_i ([i = j] - y_j),  [i = j] being 1 if i = j, else 0.
       (2) Collect over the outputs: dx_j = sum_i dy_i y_i ([i = j] - y_j) = y_j dy_j - y_j sum_i dy_i y_i,
               dx = y · (dy - sum(dy·y)).
-    In words: what counts is how much better an entry's gradient is than the average under the weights y.
+    In words: an entry's gradient counts relative to the average of dy, weighted by y.
     The K x K Jacobian of (1) is never built.
     Facts    sum(dx) = 0 for every row: adding a constant to the scores changes nothing. A constant dy gives dx = 0.
     """

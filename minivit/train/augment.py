@@ -2,8 +2,8 @@
 
 Geometry. A pixel sits at p = (x, y), in pixels from the centre of the image, x to the right and y down. The forward map
     p' = A p + t,   A = s R(a) K(k),   R(a) = [cos a, -sin a; sin a, cos a],   K(k) = [1, k; 0, 1]
-shears (x + k y), rotates by a (clockwise, since y points down), scales by s, then translates by t. To compute the new
-image, the source of every *output* pixel is found, so that none is left empty; that is the inverse map
+shears (x + k y), rotates by a (clockwise, since y points down), scales by s, then translates by t. The new image is
+computed with the inverse map, which gives the source of every *output* pixel, so that none is left empty:
     p = A⁻¹ (p' - t),   A⁻¹ = K(-k) R(-a) / s = 1/s · [cos a + k sin a, sin a - k cos a; -sin a, cos a].
 p falls between four pixels, which are interpolated bilinearly. Outside the image everything is black.
 """
@@ -11,26 +11,26 @@ p falls between four pixels, which are interpolated bilinearly. Outside the imag
 import numpy as np
 import numpy.typing as npt
 
-ROTATION, SCALE, SHEAR, TRANSLATION = 0.22, 0.12, 0.15, 0.14  # at most: radians, of 1, pixels per pixel, of half a side
-STRONGEST = 8  # beyond, the scale could reach zero
-VALUES_AT_ONCE = 1 << 15  # transformed together, which bounds the memory for the arrays in between
+ROTATION, SCALE, SHEAR, TRANSLATION = 0.22, 0.12, 0.15, 0.14  # maxima: radians, of 1, pixels per pixel, of half a side
+STRONGEST = 8  # above that the scale could reach zero
+VALUES_AT_ONCE = 1 << 15  # transformed together, which bounds the memory for intermediate arrays
 
 
 def random_affine(images: npt.NDArray, rng: np.random.Generator, strength: float = 1.0) -> npt.NDArray[np.float32]:
-    """Apply to every image an affine map of its own, the same to all its channels.
+    """Apply a random affine map to every image, another one to each, the same to all its channels.
 
     images: (n, C, Sh, Sw), uint8 or floating point; not modified.
     rng: five draws for each image, in the order of the images.
     strength: 0 to 8, multiplies all of: rotation ±0.22 rad, scale 1 ± 0.12, shear ±0.15, and translation ±0.14 of half
-    the width and half the height, each uniform in its range. 0 gives the images back as they are.
-    Returns float32, the shape and the scale of values of `images`.
-    Raises ValueError for another shape or strength.
+    the width and half the height, each uniform in its range. 0 leaves the values unchanged.
+    Returns float32, with the shape and the range of values of `images`.
+    Raises ValueError for a wrong shape or strength.
     """
     if images.ndim != 4:
-        raise ValueError(f"images of axes {images.shape}, expected (n, C, Sh, Sw); add the missing axes")
+        raise ValueError(f"images of shape {images.shape}, expected (n, C, Sh, Sw); add the missing axes")
     if not 0 <= strength <= STRONGEST:
         raise ValueError(
-            f"strength {strength}, expected 0 to {STRONGEST} (1 is usual; beyond that an image would shrink to nothing)"
+            f"strength {strength}, expected 0 to {STRONGEST} (1 is usual; more could shrink an image to nothing)"
         )
     n, C, Sh, Sw = images.shape
     ranges = np.array([ROTATION, SCALE, SHEAR, TRANSLATION * Sw / 2, TRANSLATION * Sh / 2]) * strength
@@ -59,9 +59,9 @@ def _sum(along: npt.NDArray, down: npt.NDArray) -> npt.NDArray[np.float32]:
 
 
 def _sample(images: npt.NDArray, column: npt.NDArray, row: npt.NDArray, moved: npt.NDArray[np.float32]) -> None:
-    """Fill moved (n, C, Sh, Sw) with the values of images at column and row, (n, Sh, Sw), which are overwritten."""
+    """Fill moved (n, C, Sh, Sw) with the values of images at column and row, both (n, Sh, Sw) and overwritten."""
     n, C, Sh, Sw = images.shape
-    # A black frame, one pixel before and two after: what comes from farther out may as well come from the frame.
+    # A black frame, one pixel before and two after: sources farther out are clipped to it.
     framed = np.zeros((n, C, Sh + 3, Sw + 3), np.float32)
     framed[..., 1:-2, 1:-2] = images
     left, column = _whole_and_rest(column, Sw)
@@ -87,7 +87,8 @@ def _sample(images: npt.NDArray, column: npt.NDArray, row: npt.NDArray, moved: n
 
 
 def _whole_and_rest(place: npt.NDArray[np.float32], side: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Places along a side: the pixel before, counted in the frame (n, Sh, Sw), and the rest (n, 1, Sh, Sw)."""
+    """Split coordinates along a side, in place: the index of the pixel before, counted with the frame (n, Sh, Sw), and
+    the fraction (n, 1, Sh, Sw)."""
     place += 1
     np.clip(place, 0, side + 1, out=place)
     whole = np.floor(place)

@@ -1,4 +1,4 @@
-"""The batches of a training, each a function of its step's number, made in a thread while the step before computes."""
+"""The batches of a training run: each is a function of the step number, prepared in a thread during the step before."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -15,13 +15,14 @@ Batch = tuple[np.ndarray, np.ndarray]  # normalised images (B, C, Sh, Sw) in the
 
 
 def steps_per_epoch(batch_size: int, images: int) -> int:
-    """Whole batches in so many training images."""
+    """The number of whole batches in an epoch of `images` training images."""
     return images // min(batch_size, images)
 
 
 class Prefetcher:
-    """`batches[step]` is the batch of a step: shuffled anew in every epoch, augmented, normalised. Batch `step + 1` is
-    made in a thread meanwhile, up to the last of `steps`. A last part of a batch is left out of an epoch."""
+    """`batches[step]` is the batch of a step: shuffled anew in every epoch, augmented, normalised. While
+    the caller uses one batch, a thread prepares the next. Images that do not fill a whole batch at the end of an epoch
+    are left out of it."""
 
     def __init__(self, trainer: Trainer, train: Split, epochs: int) -> None:
         self.trainer, self.train = trainer, train

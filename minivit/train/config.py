@@ -1,4 +1,4 @@
-"""TrainConfig: every setting of a training, validated once and never changed."""
+"""TrainConfig: every setting of a training run, validated when it is made, and immutable."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,26 +7,26 @@ from typing import Any
 from ..settings import check, check_count, check_types, option, read_settings
 from .augment import STRONGEST
 
-IMAGES_SEEN, MOST_EPOCHS = 330_000, 500  # by a training whose number of epochs is not given
+IMAGES_SEEN, MOST_EPOCHS = 330_000, 500  # by a training run with epochs=None
 MOST_COPIES = 1000  # augmented copies of a test image; each costs as much as the image itself
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained. Raises ConfigError, naming the field, for values that cannot work.
+    """How a model is trained. Raises ConfigError, naming the field, for invalid values.
 
-    Fields whose metadata say `machine` belong to the machine that computes: they do not change the result.
+    Fields marked `machine` in their metadata concern the machine that computes; they do not change the result.
     """
 
-    epochs: int | None = option(None, f"passes over the training images; auto: enough to see {IMAGES_SEEN}")
-    batch_size: int = option(64, "images in a step; any number, since memory is bounded by a shard of the batch")
+    epochs: int | None = option(None, f"passes over the training images; auto: enough for {IMAGES_SEEN} images")
+    batch_size: int = option(64, "images per step; any number, since a batch is computed in shards of bounded memory")
     learning_rate: float = option(1.5e-3, "peak learning rate, reached after the warm-up")
     warmup_fraction: float = option(0.1, "fraction of the steps used for linear warm-up")
     weight_decay: float = option(0.05, "decay of the weight matrices; nothing else decays")
     label_smoothing: float = option(0.1, "fraction of the target probability spread over all classes")
-    clip_norm: float | None = option(1.0, "gradients longer than this are scaled down to it", none="off")
-    beta1: float = option(0.9, "decay of AdamW's mean of the gradient")
-    beta2: float = option(0.99, "decay of AdamW's mean of the squared gradient")
+    clip_norm: float | None = option(1.0, "largest norm of the gradient; a longer one is scaled down to it", none="off")
+    beta1: float = option(0.9, "decay rate of AdamW's running mean of the gradient")
+    beta2: float = option(0.99, "decay rate of AdamW's running mean of the squared gradient")
     ema: float | None = option(
         None, "EMA decay of the weights, 0.999 for example: the averaged weights are saved as the model", none="off"
     )
@@ -35,10 +35,10 @@ class TrainConfig:
         None, "test-time augmentation: average over each test image and this many augmented copies of it", none="off"
     )
     validation: int | None = option(None, "training images held out for validation; auto: a tenth, at most 5,000")
-    save_every: int | None = option(None, "steps between two saves of the training state; auto: an epoch", machine=True)
-    log_every: int | None = option(None, "steps between two lines of metrics.jsonl; auto: an epoch")
+    save_every: int | None = option(None, "steps between saves of the training state; auto: one epoch", machine=True)
+    log_every: int | None = option(None, "steps between lines of metrics.jsonl; auto: one epoch")
     seed: int = option(0, "seed of the initial weights, the shuffling, the augmentation and the dropouts")
-    threads: int | None = option(None, "threads that compute; auto: the cores available", machine=True)
+    threads: int | None = option(None, "worker threads; auto: one per available core", machine=True)
     keep_memory: bool = option(
         True, "keep freed memory in the process, which makes a step much faster on Linux", machine=True
     )
@@ -62,12 +62,12 @@ class TrainConfig:
             check(value is None or 0 <= value < 1, f"{name} must lie in [0, 1), not {value}")
 
     def epochs_for(self, images: int) -> int:
-        """The number of epochs on so many training images."""
+        """The number of epochs for this number of training images."""
         return self.epochs or max(1, min(MOST_EPOCHS, round(IMAGES_SEEN / images)))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
-        """The inverse of `to_dict`. Raises ConfigError, in one line, for what it does not know, or could not mean."""
+        """The inverse of `to_dict`. Raises ConfigError, in one line, for unknown fields and invalid values."""
         return read_settings(cls, values)
 
     def to_dict(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Evaluation(NamedTuple):
 def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0) -> np.ndarray:
     """Class probabilities (n, K) of uint8 images (n, C, Sh, Sw), in float64 on the host, dropouts off: the mean over
     each image and `tta` augmented copies of it, each with a small random rotation, scaling, shear and translation, the
-    same in every call. A digit that is misread only in its exact position is classified correctly in most copies.
+    same in every call. A digit that is misclassified only at its exact position is classified correctly in most copies.
     Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops."""
     tta = check_count("tta", tta, least=0)
     mean = _softmax(model, images, pool)

@@ -15,7 +15,7 @@ from .trainer import StepResult, Trainer
 
 
 class Metrics(NamedTuple):
-    """One line of metrics.jsonl: means over the images since the line before."""
+    """One line of metrics.jsonl. Loss and accuracy are means over the training images since the line before it."""
 
     step: int
     epoch: int  # 1, 2, ...
@@ -30,14 +30,15 @@ class Metrics(NamedTuple):
 
 @dataclass
 class RunningSums:
-    """Sums since the last report: with the step number and the Trainer's vectors, all that a resumed run needs."""
+    """Sums since the last report. A run is resumed from these, the step number, and the Trainer's vectors (parameters,
+    AdamW's means, averaged weights)."""
 
     loss: Any = 0.0
     correct: Any = 0
     images: int = 0
 
     def add(self, result: StepResult, images: int) -> None:
-        """Add a step, in float64 on every NumPy. Nothing here waits for a GPU."""
+        """Add the result of a step, in float64 whatever the NumPy version. Nothing here waits for a GPU."""
         self.loss = self.loss + result.loss.astype("float64") * images
         self.correct = self.correct + result.correct
         self.images += images
@@ -48,10 +49,10 @@ def fit(
 ) -> Generator[tuple[StepResult, Metrics | None], None, None]:
     """Train until `epochs` passes over the uint8 images are done, starting at step `trainer.state.step`.
 
-    Every epoch shuffles and augments anew. Yields after every step, with a report at the end of every epoch and every
-    config.log_every steps; whoever iterates may save, or stop. valid: images to measure at the end of an epoch;
-    sums: those of an interrupted run, updated in place. Raises TrainingError if the loss is not finite, ConfigError for
-    fewer than one epoch.
+    Every epoch is shuffled and augmented anew. Yields (result, metrics) after every step, so the caller may save, or
+    stop; metrics is None except at the end of every epoch and every config.log_every steps. valid: images evaluated at
+    the end of every epoch; sums: those of an interrupted run, updated in place. Raises TrainingError if the loss is not
+    finite, ConfigError for fewer than one epoch.
     """
     check_count("epochs", epochs)
     sums = RunningSums() if sums is None else sums

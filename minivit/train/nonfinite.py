@@ -12,10 +12,10 @@ from .trainer import Trainer
 
 
 def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -> str:
-    """Repeat the step that went wrong, on the same batch (B, C, Sh, Sw), with every operation watched; one line that
-    names the operation, the composite it is part of, the block and the pass. Nothing in the trainer changes.
-
-    The watching is Python's profiler hook: it sees each operation of minivit.ops return, the innermost first.
+    """Repeat the failed step on the same batch (B, C, Sh, Sw) and watch every operation; one line that names the
+    operation which produced the first value that is not finite, the composite it is part of, the block and the pass.
+    The trainer does not change. Python's profiler hook does the watching: it sees each operation of minivit.ops return,
+    the innermost first.
     """
     for name, value in trainer.model.params.items():
         if not _finite(value):
@@ -37,7 +37,7 @@ def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -
             )  # fmt: skip
     finally:
         sys.setprofile(before)
-    return f"{found[0]} produced the first of them" if found else "repeating the step gave finite numbers"
+    return f"{found[0]} produced the first of them" if found else "repeating the step gave finite values"
 
 
 def _finite(value: Any) -> bool:

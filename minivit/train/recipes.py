@@ -1,7 +1,7 @@
-"""Recipes: every setting of a result that the README reports, under a name.
+"""Recipes: named settings, each of which reproduces a result in the README.
 
 `minivit train --data mnist --recipe quick` loads one; flags given beside it take precedence. Nothing in them depends on
-MNIST: the pixel statistics come from the training split of whatever data set they are used on.
+MNIST: the pixel statistics come from the training split of the data set in use.
 """
 
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ COMMON_EMA = {**COMMON, "ema": 0.999}  # the model is that of the averaged weigh
 
 RECIPES = {
     "quick": Recipe("a good model in a minute", {}, {**COMMON, "epochs": 6, "augment": 0.7}),
-    "standard": Recipe("a very good one in ten minutes", {}, {**COMMON_EMA, "epochs": 56, "augment": 1.1}),
+    "standard": Recipe("a very good model in ten minutes", {}, {**COMMON_EMA, "epochs": 56, "augment": 1.1}),
     "best": Recipe(
-        "the best of half an hour, wider and on every training image: none is held out",
+        "the best model of half an hour: wider, and trained on every image, with none held out",
         {"dim": 96, "depth": 6, "mlp_dim": 192, "drop_path": 0.1},
         {**COMMON_EMA, "epochs": 60, "augment": 1.2, "tta": 16, "validation": 0},
     ),

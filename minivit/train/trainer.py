@@ -14,7 +14,7 @@ from ..settings import check_count
 from ..vit import ViT
 from .config import TrainConfig
 
-WARMUP_STEPS = 100  # of a Trainer that does not know how many steps it will make
+WARMUP_STEPS = 100  # if total_steps is None
 
 
 class NotFinite(TrainingError):
@@ -39,9 +39,9 @@ class Trainer:
 
     total_steps: how many steps there will be, for the learning rate's cosine; None keeps the rate constant after
     the warm-up. With config.ema, `ema` is the exponential moving average of the parameters, a vector like
-    `model.params.flat`. Where a step frees and takes much memory, call `minivit.parallel.keep_freed_memory()` once:
-    `minivit train` does, a library should not decide it for the process (so config.keep_memory changes nothing here).
-    Raises ConfigError if the parameters cannot be written to, as those of a model that joblib has mapped into memory.
+    `model.params.flat`. config.keep_memory has no effect here, because it concerns the whole process: for faster steps
+    call `minivit.parallel.keep_freed_memory()` once, as `minivit train` does.
+    Raises ConfigError if the parameters are read-only, as those of a model that joblib has mapped into memory.
     """
 
     def __init__(self, model: ViT, config: TrainConfig = TrainConfig(), total_steps: int | None = None) -> None:
@@ -81,7 +81,7 @@ class Trainer:
         return self.update(to_inputs(images, self.model.config, self.model.dtype), labels).loss
 
     def update(self, images: np.ndarray, labels: np.ndarray) -> StepResult:
-        """`step` for a batch that is checked and normalised, in the model's dtype; returns more than the loss."""
+        """`step` for a checked and normalised batch in the model's dtype; returns more than the loss."""
         model, config, state, rate = self.model, self.config, self.state, self.learning_rate
         loss, correct, grads = loss_and_grads(
             model.params,
@@ -109,6 +109,5 @@ class Trainer:
         return StepResult(loss, correct, grad_norm)
 
     def averaged_model(self) -> ViT:
-        """The model worth keeping: with config.ema that of the averaged weights, else of the last ones. It is a copy,
-        which later steps leave as it is."""
+        """A copy of the model, which later steps do not change; with config.ema its weights are the averaged ones."""
         return self.model.with_flat((self.model.params.flat if self.ema is None else self.ema).copy())

@@ -67,7 +67,7 @@ def test_places_are_lines_of_the_package_that_compute(it):
 
 
 def test_the_text_has_every_tensor_once_each_way(it):
-    forward, backward = walk(INDEX).split("GRADIENT OF THE LOSS FOR")
+    forward, backward = walk(INDEX).split("GRADIENT WITH RESPECT TO")
     made = [step.name for step in it.steps]
     shown = [re.findall(r"^([\w.]+) +\(", part, re.M) for part in (forward, backward)]
     assert sorted(shown[0]) == sorted(it.values) and sorted(shown[1]) == sorted(set(it.values) - {"loss"})
@@ -90,5 +90,5 @@ def test_the_text_says_the_numbers(it):
 
 @pytest.mark.parametrize("index", [-1, 1000])
 def test_a_digit_that_there_is_not(index):
-    with pytest.raises(ValueError, match=f"^there is no digit {index}: the bundled test digits are number 0 to 999$"):
+    with pytest.raises(ValueError, match=f"^there is no digit {index}: the bundled test digits are numbered 0 to 999$"):
         walk(index)

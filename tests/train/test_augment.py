@@ -114,5 +114,5 @@ def test_strength_is_checked(strength):
 
 
 def test_shape_is_checked():
-    with pytest.raises(ValueError, match=r"images of axes \(28, 28\), expected \(n, C, Sh, Sw\)"):
+    with pytest.raises(ValueError, match=r"images of shape \(28, 28\), expected \(n, C, Sh, Sw\)"):
         random_affine(draw((28, 28)), np.random.default_rng(0))

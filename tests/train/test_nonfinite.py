@@ -79,5 +79,5 @@ def test_a_parameter_that_is_not_finite_is_named():
 
 def test_a_step_that_goes_well_when_it_is_repeated():
     watch = sys.getprofile()
-    assert first(trainer()) == "repeating the step gave finite numbers"
+    assert first(trainer()) == "repeating the step gave finite values"
     assert sys.getprofile() is watch
