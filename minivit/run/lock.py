@@ -45,7 +45,7 @@ def held(path: Path, make: bool = False, fresh: bool = False) -> Iterator[HeldFo
                 yield folder
             finally:
                 with contextlib.suppress(OSError):  # not empty, or gone
-                    for made_here in made:
+                    for made_here in made if folder.is_there() else ():
                         made_here.rmdir()
             return
         finally:

@@ -73,14 +73,20 @@ def resume_run(
 
 
 def _has_ended(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether the run has its result. Raises CheckpointError if what is in its folder is not the end of this run, or
-    not all of it."""
+    """Whether the run has its result. Raises CheckpointError if what is in its folder is not of this run, or not all
+    of it."""
     result, model, state = read_result(folder), folder / MODEL, os.path.lexists(folder / STATE)
     if result is None:
         if model.exists() and not state:
             raise CheckpointError(
                 f"{folder}: the run has ended, but its result.json is missing: put it back, or measure the model with "
                 f"minivit eval {shell_name(folder)}"
+            )
+        metrics = folder / "metrics.jsonl"
+        if not state and metrics.exists() and metrics.stat().st_size:
+            raise CheckpointError(
+                f"{folder}: its {STATE} is missing, though it has been trained for some steps: put it back, or train "
+                "again with another --out"
             )
         return False
     if settings.get("run") != result.get("run") or ("run" not in settings and state and not model.exists()):

@@ -59,14 +59,18 @@ class Saves:
         """Write the model and the metrics of the run. Raises CheckpointError as `save_state` does."""
         self._save(metrics, "model.safetensors", model)
 
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write the result, and remove what is needed no longer. Raises CheckpointError if the folder is not there."""
+        self._check_folder()
+        write_json(self.folder.path / "result.json", result)
+        if not (self.folder.path / "config.json").exists():
+            write_json(self.folder.path / "config.json", self.settings)
+        (self.folder.path / STATE).unlink(missing_ok=True)
+
     def _save(self, metrics: list[dict[str, Any]], name: str, content: bytes) -> None:
+        self._check_folder()
         path = self.folder.path
-        if not self.folder.is_there():
-            raise CheckpointError(
-                f"{path} is no longer the folder that this run began in, which was moved, replaced or removed while it "
-                "trained: put it back, and resume the run, which is as it was at its last save"
-            )
-        files = {path / "metrics.jsonl": metrics_bytes(metrics), path / name: content}
+        files = {path / name: content, path / "metrics.jsonl": metrics_bytes(metrics)}
         if self.begun:
             with prepared(files) as take_names:
                 take_names()
@@ -77,6 +81,13 @@ class Saves:
             self.begun = True  # there is room for it
             remove_run(path)
             take_names()
+
+    def _check_folder(self) -> None:
+        if not self.folder.is_there():
+            raise CheckpointError(
+                f"{self.folder.path} is no longer the folder that this run began in, which was moved, replaced or "
+                "removed while it trained: put it back, and resume the run, which is as it was at its last save"
+            )
 
     def _check_settings(self) -> None:
         path = self.folder.path / "config.json"
@@ -147,8 +158,7 @@ def train_in(
                 "seed": config.seed,
                 "data": settings["data"],
             }
-        write_json(folder.path / "result.json", result)
-        (folder.path / STATE).unlink(missing_ok=True)
+        saves.finish(result)
     return Run(folder.path, final, settings, result)
 
 

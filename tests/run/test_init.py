@@ -60,7 +60,8 @@ def test_a_run_from_another_is_resumed_to_the_same_bytes(data, first, tmp_path, 
     with pytest.raises(Interrupted, match="stopped after step 1 of 3"):
         start_run(data, str(tmp_path / "run"), {}, config, init=str(first), say=stop)
     begun = shutil.copytree(tmp_path / "run", tmp_path / "begun")
-    (begun / "state.safetensors").unlink()  # as if it was killed before
+    for name in ("state.safetensors", "metrics.jsonl"):  # as if it was killed before they were there
+        (begun / name).unlink()
     monkeypatch.chdir(tmp_path)
     for folder in (tmp_path / "run", begun):
         resume_run(str(folder))

@@ -103,11 +103,20 @@ def test_stopped_before_its_first_step_a_run_leaves_nothing(data, tmp_path, monk
 def test_a_run_that_had_not_saved_starts_from_its_beginning(stopped, whole):
     """As one that was killed when config.json was there, and state.safetensors was not."""
     (stopped / "state.safetensors").unlink()
-    (stopped / "metrics.jsonl").write_text('{"step": 1}\n{"st')
+    (stopped / "metrics.jsonl").unlink()
     said = []
     resume_run(str(stopped), say=said.append)
     assert said[0].endswith("; nothing was saved yet, it starts from its beginning")
     assert same_model(stopped, whole) and steps_of(stopped) == [3, 6, 9]
+
+
+def test_a_run_that_lost_its_state_says_so(data, tmp_path, at_step):
+    stop_after(at_step, data, tmp_path / "run", 4)
+    (tmp_path / "run" / "state.safetensors").rename(tmp_path / "elsewhere")
+    before = contents(tmp_path / "run")
+    with pytest.raises(CheckpointError, match="its state.safetensors is missing, though it has been trained"):
+        resume_run(tmp_path / "run")
+    assert contents(tmp_path / "run") == before
 
 
 def test_a_run_that_has_ended_is_only_read(tmp_path, whole):

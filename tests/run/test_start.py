@@ -61,9 +61,9 @@ def test_the_settings_appear_first_and_the_result_last(data, tmp_path, monkeypat
 
     monkeypatch.setattr(os, "replace", follow)
     start(data, tmp_path / "run")
-    assert names[:3] == ["config.json", "metrics.jsonl", "state.safetensors"]
-    assert names[-3:] == ["metrics.jsonl", "model.safetensors", "result.json"]
-    assert names[3:-3] == ["metrics.jsonl", "state.safetensors"] * 4, "after steps 2, 4, 6 and 8"
+    assert names[:3] == ["config.json", "state.safetensors", "metrics.jsonl"]
+    assert names[-3:] == ["model.safetensors", "metrics.jsonl", "result.json"]
+    assert names[3:-3] == ["state.safetensors", "metrics.jsonl"] * 4, "after steps 2, 4, 6 and 8"
 
 
 def test_the_files_of_a_run_belong_together(whole):
