@@ -69,6 +69,14 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Iterator[HeldFold
 
 
 def _refuse_if_taken(folder: Path, overwrite: bool) -> None:
+    found = refuse_foreign_files(folder)
+    if found and not overwrite:
+        what = "a run" if "config.json" in found else f"{' and '.join(found)} of a run"
+        raise FileExistsError(f"{folder} holds {what} already: choose another --out, --resume it, or --overwrite it")
+
+
+def refuse_foreign_files(folder: Path) -> list[str]:
+    """The names of a run's files that are there. Raises FileExistsError, naming them, if no run wrote one of them."""
     found = [name for name in FILES if os.path.lexists(folder / name)]
     written = {name: _written_by_a_run(folder / name) for name in found}
     unclear = written.get("config.json") is True  # beside a run's settings, it counts as the run's
@@ -78,9 +86,7 @@ def _refuse_if_taken(folder: Path, overwrite: bool) -> None:
             f"{folder} holds {' and '.join(foreign)}, which no run of minivit wrote: "
             "choose another --out, or move what is there away"
         )
-    if found and not overwrite:
-        what = "a run" if "config.json" in found else f"{' and '.join(found)} of a run"
-        raise FileExistsError(f"{folder} holds {what} already: choose another --out, --resume it, or --overwrite it")
+    return found
 
 
 def _written_by_a_run(path: Path) -> bool | None:

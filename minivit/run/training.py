@@ -21,6 +21,7 @@ from .folder import (
     Interrupted,
     add_metrics,
     metrics_bytes,
+    refuse_foreign_files,
     remove_parts,
     remove_run,
     resume_hint,
@@ -76,6 +77,7 @@ class Saves:
                 take_names()
             self._check_settings()
             return
+        refuse_foreign_files(path)  # of a user who has put some there meanwhile
         remove_parts(path)
         with prepared({path / "config.json": json_bytes(self.settings), **files}) as take_names:
             self.begun = True  # there is room for it
@@ -115,6 +117,8 @@ class Saves:
                 raise
             number = error.args[0] if error.args else signal.SIGINT
             raise Interrupted(f"stopped; what was saved before is kept, {self.hint}", number) from None
+        except FileExistsError:
+            raise  # which says what is to be done
         except OSError as error:
             left = f"what was saved before is kept, {self.hint}" if self.begun else "nothing in it was changed"
             raise OSError(f"cannot write to {self.folder.path}: {error.strerror or error}; {left}") from None
@@ -135,8 +139,6 @@ def train_in(
     started = time.perf_counter()
     if config.keep_memory:
         keep_freed_memory()
-    if not folder.locked:
-        say(f"note: there are no locks on {folder.path}: see to it that no other process trains in it")
     saves = Saves(folder, settings, begun=resume)
     epochs = config.epochs_for(len(images.train.labels))
     steps = epochs * steps_per_epoch(config.batch_size, len(images.train.labels))
@@ -188,6 +190,8 @@ def _fit(
     steps = fit(trainer, images.train, images.valid, epochs, sums)
     try:
         with contextlib.closing(steps), stop_on_signals() as stop, contextlib.ExitStack() as stack:
+            if not saves.folder.locked:
+                _show(stop, say, f"note: there are no locks on {folder}: see to it that no other process trains in it")
             _show(stop, say, line)
             display = stack.enter_context(Display(trainer, epochs, epoch_steps, count, say, bar))
             for result, report in steps:

@@ -186,6 +186,15 @@ def wrong_settings(monkeypatch):
     return {"validation": 60}, ValueError, "a validation split of 60 images of 60"
 
 
+def test_what_appears_during_the_first_step_is_left_alone(data, tmp_path, whole, at_step):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    at_step(1, lambda: (folder / "curves.png").write_text("mine"))
+    with pytest.raises(FileExistsError, match="holds curves.png, which no run of minivit wrote: choose"):
+        start(data, folder, overwrite=True, seed=1)
+    (folder / "curves.png").unlink()
+    assert contents(folder) == contents(whole)
+
+
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
 @pytest.mark.parametrize(
     "trouble",
