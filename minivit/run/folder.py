@@ -63,7 +63,9 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Iterator[HeldFold
             try:
                 folder = stack.enter_context(held(path, make=True, fresh=True))
             except (FileExistsError, CheckpointError):  # whoever makes it has it
-                continue
+                if os.path.lexists(path):
+                    continue
+                raise
             yield folder
             return
 

@@ -172,6 +172,15 @@ def test_the_default_is_the_first_free_name(data, tmp_path, monkeypatch):
     assert names == ["runs/digits-1", "runs/digits-3"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has links for some users only")
+@pytest.mark.parametrize("make", [lambda path: path.write_text(""), lambda path: path.symlink_to("nowhere")])
+def test_where_there_can_be_no_folder_of_runs(make, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "runs")
+    with pytest.raises(OSError, match="runs"):
+        start(data, None)
+
+
 def test_paths_with_spaces_and_other_letters(tmp_path, at_step):
     data = tiny.write_data(tmp_path / "zwölf Zahlen 数字")
     folder = tmp_path / "mein Lauf é"
