@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, device_of, errstate, to_device
-from .checkpoint import load_model, save_model
+from .checkpoint import DTYPES, load_model, save_model
 from .config import ViTConfig
 from .errors import ConfigError, DataTypeError
 from .initial import initial_params
@@ -20,8 +20,6 @@ from .params import Params
 from .preprocess import Preprocessing, check_images
 from .shapes import parameter_shapes
 from .weights.positions import resize_model
-
-DTYPES = ("float32", "float64")
 
 
 class ViT:

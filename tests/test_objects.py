@@ -142,7 +142,7 @@ COVERED = {  # the remaining classes that hold arrays: parts of what stands abov
     "BlockCache", "BlockMasks", "AttentionCache", "DotProductCache", "LinearCache", "LayerScaleCache",
     "RegistersCache", "ResizeCache", "EmbedCache", "LayerNormCache", "SoftmaxCache",
     "MlpCache", "GeluCache", "PoolCache", "PatchEmbedCache", "CrossEntropyCache", "RunningSums", "Dataset",
-    "Prefetcher", "Display", "Walk", "Place", "Gradient", "Operation", "Step",
+    "Prefetcher", "Display", "Images", "Saves", "Walk", "Place", "Gradient", "Operation", "Step",
 }  # fmt: skip
 
 

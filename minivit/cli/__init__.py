@@ -1,5 +1,6 @@
 """The command line: `minivit.cli:main` runs one command and returns its exit status."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -17,12 +18,13 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0; 1 when training or a check failed; 2 for bad input; 130 after SIGINT (Ctrl-C),
-    143 after SIGTERM. What minivit or the operating system raises on purpose is one line; anything else is a bug, in
-    minivit or in an operation that was edited, and shows its traceback."""
+    143 after SIGTERM, 129 after SIGHUP (128 and the signal's number). What minivit or the operating system raises on
+    purpose is one line; anything else is a bug, in minivit or in an operation that was edited, and shows its
+    traceback."""
     arguments = make_parser().parse_args(argv)
     warnings.filterwarnings("ignore", ".* encountered in", RuntimeWarning)  # training finds and names NaN itself
     try:
-        with on_signals(_end):  # SIGTERM ends a command as Ctrl-C does
+        with on_signals(_end):  # SIGTERM and others end a command as Ctrl-C does
             status = arguments.command(arguments) or 0
             sys.stdout.flush()
             return status
@@ -50,10 +52,11 @@ def _drop_unread_output() -> None:
     """If nobody reads what was printed, keep Python from complaining about it when it exits."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:  # or there is no room for it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: Any, status: int) -> int:
-    print(f"minivit: {error}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # after SIGHUP there is no terminal to tell it to
+        print(f"minivit: {error}", file=sys.stderr)
     return status
