@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data import Split, load, split_validation
+from ..data import Split, load_split, split_validation
 from ..data.mnist import find_mnist
 from ..errors import CheckpointError, DataError
 from ..vit import ViT
@@ -44,7 +44,7 @@ def overlap(run: Run, split: Split) -> int | None:
     if name is None or (name == "mnist" and find_mnist() is None):
         return None
     try:
-        train, _ = split_validation(load(name).train, config.get("validation"))
+        train, _ = split_validation(load_split(name, "train"), config.get("validation"))
     except DataError:
         return None
     trained = {image.tobytes() for image in train.images}

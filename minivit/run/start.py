@@ -66,6 +66,8 @@ def start_run(
     """
     device_module(device)  # a GPU that cannot be used is refused before there is a folder
     dataset = load(data)
+    if dataset.class_names is not None:
+        model_settings = {**model_settings, "class_names": dataset.class_names}
     train, valid = split_validation(dataset.train, config.validation)
     parts = _Parts(train, valid, dataset.test)
     if init is None:
