@@ -36,7 +36,7 @@ TABLE = {
     "masks": Unit("backend config ops"),
     "model": Unit("errors backend config masks ops params", ""),
     "initial": Unit("config model params rng"),
-    "preprocess": Unit("errors settings config ops", "numpy PIL"),
+    "preprocess": Unit("errors settings atomic config ops", "numpy PIL"),
     "checkpoint": Unit("errors atomic config model params preprocess", "numpy safetensors"),
     "data": Unit("errors atomic", "numpy tqdm"),
     "blas": Unit("", "threadpoolctl"),
