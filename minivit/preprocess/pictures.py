@@ -12,7 +12,7 @@ from ..config import ViTConfig
 from ..errors import ConfigError, DataError
 from ..settings import check_choice, check_count, check_types, read_settings
 from .decode import open_picture
-from .digit import find_ink, like_mnist, place_ink
+from .digit import extent, find_ink, like_mnist, place_ink
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RULES = ("digit", "squash", "crop")
 GROUNDS = ("dark", "light")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+SMALL = 0.25  # of the side of a picture: a smaller digit is looked at more closely
 WORKING = 224  # pixels: larger pictures are first reduced to sides of at most this, which averages their noise
 
 
@@ -99,12 +100,12 @@ def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Pre
         )
     height, width = preprocessing.size
     picture = open_picture(path)
-    if preprocessing.rule != "crop":
-        _shrink(picture, max(WORKING, 2 * height, 2 * width))
     if preprocessing.rule == "digit":
         pixels = _digit(picture, path, height, width)
         digit = pixels if preprocessing.ground == "dark" else 255 - pixels
         return np.repeat(digit[np.newaxis], channels, axis=0)
+    if preprocessing.rule == "squash":
+        _shrink(picture, max(WORKING, 2 * height, 2 * width))
     laid = _on_ground(picture, "white" if preprocessing.ground == "light" else "black")
     resized = (_cropped if preprocessing.rule == "crop" else _squashed)(laid, preprocessing)
     pixels = np.asarray(resized.convert("L" if channels == 1 else "RGB")).reshape(height, width, channels)
@@ -113,10 +114,27 @@ def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Pre
 
 def _digit(picture: "Image", path: str | os.PathLike[str], height: int, width: int) -> npt.NDArray[np.uint8]:
     for paper in ("white", "black"):  # transparent pixels count as paper; black where nothing would be seen on white
-        ink = find_ink(np.asarray(_on_ground(picture, paper).convert("L"), np.float32))
+        ink = _ink(_on_ground(picture, paper).convert("L"), max(WORKING, 2 * height, 2 * width))
         if ink is not None:
             return place_ink(ink, height, width)
     raise DataError(f"no digit stands out in {path}; expected one, clearly lighter or darker than an even background")
+
+
+def _ink(grey: "Image", side: int) -> npt.NDArray[np.float32] | None:
+    """The ink in a picture, found in a copy of at most `side` pixels; if it is small in there, found again around its
+    place in the picture itself."""
+    small = grey.copy()
+    _shrink(small, side)
+    ink = find_ink(np.asarray(small, np.float32))
+    if ink is not None and small.size != grey.size:
+        top, bottom, left, right = extent(ink)
+        length, scale = max(bottom - top, right - left), grey.width / small.width
+        if length < SMALL * side:
+            edges = max(0, left - length), max(0, top - length), right + length, bottom + length
+            box = [round(scale * edge) for edge in edges]
+            closer = _ink(grey.crop((box[0], box[1], min(box[2], grey.width), min(box[3], grey.height))), side)
+            ink = ink if closer is None else closer
+    return ink
 
 
 def _shrink(picture: "Image", side: int) -> None:
