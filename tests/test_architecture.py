@@ -38,7 +38,7 @@ TABLE = {
     "embedding": Unit("errors backend config masks ops params", ""),
     "model": Unit("backend config embedding masks ops params", ""),
     "initial": Unit("config params rng shapes"),
-    "preprocess": Unit("errors settings config ops", "numpy PIL"),
+    "preprocess": Unit("errors settings atomic config ops", "numpy PIL"),
     "checkpoint": Unit("errors atomic config params preprocess shapes", "numpy safetensors"),
     "weights": Unit("...", "numpy safetensors tqdm onnx"),
     "data": Unit("errors atomic", "numpy tqdm"),

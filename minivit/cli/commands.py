@@ -2,7 +2,10 @@
 
 import argparse
 import dataclasses
+import glob
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +13,21 @@ import numpy as np
 
 from .. import insight
 from ..config import ViTConfig
-from ..data import fetch_mnist, load, split_validation
-from ..errors import ConfigError
+from ..data import Split, fetch_mnist, full_name
+from ..errors import ConfigError, DataError
 from ..gradcheck import plot_curve
 from ..gradcheck import run as run_checks
 from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
 from ..parallel import WorkerPool, keep_freed_memory
-from ..preprocess import Preprocessing, check_batch, ground_of, read_picture
-from ..run import Run, load_run, overlap, resume_run, start_run
+from ..preprocess import Preprocessing, ground_of, read_picture
+from ..run import Run, evaluation_split, load_run, overlap, resume_run, start_run
 from ..run.folder import shell_name
 from ..run.overfit import overfit
 from ..run.pictures import draw_pictures, save_confusion
 from ..train import RECIPES, Recipe, TrainConfig, probabilities
 from ..train.evaluate import evaluate as measure
+from .output import complain, escaped
 from .tables import class_table, confusion_table, result_line, tta_line
 
 DEFAULT_DATA = "mnist5k"
@@ -65,44 +69,47 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise FileNotFoundError(
             f"there is no folder {Path(arguments.out).parent} to draw in: make it, or choose another"
         )
-    name = arguments.data or run.settings.get("data", DEFAULT_DATA)
-    dataset = load(name)
+    own = run.settings.get("data", DEFAULT_DATA)
+    name = arguments.data or own
+    split = evaluation_split(run, name, arguments.split)
     names = [run.model.config.class_name(k) for k in range(run.model.config.classes or 0)]
-    validation = run.settings.get("train", {}).get("validation")
-    training, valid = split_validation(dataset.train, validation)
-    split = {"test": dataset.test, "valid": valid, "train": training}[arguments.split]
-    if not len(split.labels):
-        raise ConfigError(f"{arguments.run} held no images out for validation: choose another --split")
-    check_batch(split.images, split.labels, run.model.config)
     _warn_of_other_ground(run, split.images)
-    seen = overlap(run, split)
+    if arguments.split != "train" or full_name(name) != own:
+        _warn_of_overlap(run, split)
     keep_freed_memory()
     tta = _tta(run, arguments)
     result = measure(run.model, split, WorkerPool(arguments.threads), tta)
     print(class_table(result, names), confusion_table(result, names), sep="\n\n", end="\n\n")
-    if seen:
-        print(f"warning: {seen} of these {result.total} images were in the run's training set", file=sys.stderr)
-    if seen is None:
-        print("warning: the run's training data are not here to compare with these", file=sys.stderr)
     print(
-        f"{name} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}), "
-        f"loss {result.loss:.4f}" + (f", averaged over each image and {tta} augmented copies" if tta else "")
+        f"{escaped(name)} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of "
+        f"{result.total}), loss {result.loss:.4f}"
+        + (f", averaged over each image and {tta} augmented copies" if tta else "")
     )
     if arguments.out:
         save_confusion(result.confusion, Path(arguments.out), names)
-        print(f"the confusion matrix is drawn in {arguments.out}")
+        print(f"the confusion matrix is drawn in {escaped(arguments.out)}")
 
 
-def predict(arguments: argparse.Namespace) -> None:
+def predict(arguments: argparse.Namespace) -> int:
     run = load_run(arguments.run, arguments.device)
     config = run.model.config
     preprocessing = run.model.preprocessing or Preprocessing.default(config)
-    pictures = np.stack([read_picture(path, config.channels, preprocessing) for path in arguments.images])
-    shares = probabilities(run.model, pictures, WorkerPool(arguments.threads), _tta(run, arguments))
-    for path, row in zip(arguments.images, shares):
+    paths, pictures, status = [], [], 0
+    for path in _expanded(arguments.images):
+        try:
+            pictures.append(read_picture(path, config.channels, preprocessing))
+            paths.append(escaped(path))
+        except DataError as error:  # the others are predicted all the same
+            complain(error)
+            status = 2
+    if not pictures:
+        return status
+    shares = probabilities(run.model, np.stack(pictures), WorkerPool(arguments.threads), _tta(run, arguments))
+    for path, row in zip(paths, shares):
         best = sorted(range(len(row)), key=lambda k: -row[k])[:3]
         guesses = [f"{config.class_name(k)} ({100 * row[k]:.1f} %)" for k in best]
         print(f"{path}: {guesses[0]}, then {' and '.join(guesses[1:])}" if len(best) > 1 else f"{path}: {guesses[0]}")
+    return status
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -150,6 +157,13 @@ def attend(arguments: argparse.Namespace) -> None:
     print(insight.attend(model, picture, arguments.out))
 
 
+def _expanded(names: Sequence[str]) -> Iterator[str]:
+    """The names, and the files that patterns like *.png match where the shell leaves them as they are, on Windows."""
+    for name in names:
+        matching = [] if sys.platform != "win32" or os.path.exists(name) else sorted(glob.glob(name))
+        yield from matching or [name]
+
+
 def _tta(run: Run, arguments: argparse.Namespace) -> int:
     """Over how many augmented copies to average: what the flag says, else what the run was set to."""
     return run.settings.get("train", {}).get("tta") or 0 if arguments.tta is None else arguments.tta
@@ -159,7 +173,16 @@ def _warn_of_other_ground(run: Run, images: np.ndarray) -> None:
     """Say so if images are dark on light and the model's were light on dark, or the other way round."""
     trained, ground = run.model.preprocessing, ground_of(images)
     if trained is not None and ground not in (trained.ground, None):
-        print(f"warning: these images have a {ground} ground, the model's a {trained.ground} one", file=sys.stderr)
+        complain(f"these images have a {ground} ground, the model's a {trained.ground} one", "warning")
+
+
+def _warn_of_overlap(run: Run, split: Split) -> None:
+    """Say so if a run was trained on images of this split, or if that cannot be told."""
+    seen = overlap(run, split)
+    if seen is None:
+        complain("the run's training data are not here to compare with these", "warning")
+    elif seen:
+        complain(f"{seen} of these {len(split.labels)} images were in the run's training set", "warning")
 
 
 def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:

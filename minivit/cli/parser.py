@@ -5,6 +5,7 @@ Flags are made from the config dataclasses, so that every hyperparameter is writ
 
 import argparse
 import dataclasses
+import os
 import types
 import typing
 from typing import Any
@@ -68,7 +69,12 @@ def make_parser() -> argparse.ArgumentParser:
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("--data", help=DATA_HELP + " (default: what the run was trained on)")
     it.add_argument("--split", choices=("test", "valid", "train"), default="test", help="which part (default: test)")
-    it.add_argument("--out", metavar="PNG", help="draw the confusion matrix, too (needs matplotlib: minivit[viz])")
+    it.add_argument(
+        "--out",
+        metavar="PNG",
+        type=os.path.expanduser,
+        help="draw the confusion matrix, too (needs matplotlib: minivit[viz])",
+    )
     _add_tta(it)
     _add_threads(it)
 
@@ -96,7 +102,9 @@ def make_parser() -> argparse.ArgumentParser:
     it = command(commands.attend, "attend", "show where a trained model looks in a picture")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("image", metavar="IMAGE", help="PNG, JPEG, ... (needs pillow: minivit[viz])")
-    it.add_argument("--out", metavar="PNG", help="draw it, too (needs matplotlib: minivit[viz])")
+    it.add_argument(
+        "--out", metavar="PNG", type=os.path.expanduser, help="draw it, too (needs matplotlib: minivit[viz])"
+    )
 
     it = command(commands.data, "data", "fetch a data set, verify it and keep it in the cache", device=False)
     it.add_argument("name", choices=("mnist",), help="which data set")

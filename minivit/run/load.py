@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data import Split, load, split_validation
+from ..data import Split, class_numbers, load_split, split_validation
 from ..data.mnist import find_mnist
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError, ConfigError, DataError
+from ..preprocess import check_images
 from ..vit import ViT
 from .folder import resume_hint
 from .records import is_result_of, read_result, read_settings
@@ -42,15 +43,36 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
     return Run(folder, model, settings, result)
 
 
+def evaluation_split(run: Run, data: str, part: str) -> Split:
+    """What to evaluate a run on: the part "test", "valid" or "train" of a data set, with the labels as the model's
+    class numbers. Only the files of that part are read; "valid" and "train" are split as the run's own images were.
+
+    Raises DataError, in one line, for data that cannot be read or do not fit the model, ConfigError if the run held no
+    images out for validation.
+    """
+    config = run.model.config
+    split = load_split(data, "test" if part == "test" else "train")
+    if part != "test":
+        train, valid = split_validation(split, run.settings.get("train", {}).get("validation"))
+        split = train if part == "train" else valid
+    if not len(split.labels):
+        raise ConfigError(f"{run.folder} held no images out for validation: choose another --split")
+    check_images(split.images, config)
+    names = [config.class_name(k) for k in range(config.classes or 0)]
+    return split._replace(labels=class_numbers(split.labels, names))
+
+
 def overlap(run: Run, split: Split) -> int | None:
     """How many images of a split (n, C, Sh, Sw) the run was trained on, compared pixel by pixel; None if the run's
     data are not on this machine."""
     name, config = run.settings.get("data"), run.settings.get("train", {})
-    if name is None or (name == "mnist" and find_mnist() is None):
+    if name is None:
         return None
     try:
-        train, _ = split_validation(load(name).train, config.get("validation"))
-    except DataError:
+        if name == "mnist" and find_mnist() is None:
+            return None
+        train, _ = split_validation(load_split(name, "train"), config.get("validation"))
+    except (DataError, OSError):
         return None
     trained = {image.tobytes() for image in train.images}
     return sum(image.tobytes() in trained for image in split.images)

@@ -52,6 +52,8 @@ def start_run(
     with new_folder(data, out, overwrite) as folder:
         device_module(device)
         dataset = load(data)
+        if dataset.class_names is not None:
+            model_settings = {**model_settings, "class_names": dataset.class_names}
         images = split_images(dataset, config)
         if init is None:
             preprocessing = Preprocessing.of_images(images.train.images)

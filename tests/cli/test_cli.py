@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import re
 import shlex
 import shutil
@@ -308,7 +309,7 @@ def test_bad_input_is_refused_in_one_line(trained, data, tmp_path, refused):
     colour = tiny.write_data(tmp_path / "colour", shape=(3, 8, 8))
     assert "do not fit this model: expected (batch, 1, 8, 8)" in refused("eval", trained, "--data", colour)
     more = tiny.write_data(tmp_path / "more", classes=5)
-    assert "labels must lie in 0..2 (3 classes), but run from 0 to 4" in refused("eval", trained, "--data", more)
+    assert "the data hold the label 3, which is no class of this model" in refused("eval", trained, "--data", more)
 
 
 def test_a_loss_that_is_not_finite_fails(data, tmp_path, refused):
@@ -397,13 +398,36 @@ def test_eval_draws_the_confusion_matrix(trained, tmp_path, monkeypatch, refused
     assert "pip install minivit[viz]" in refused("eval", trained, "--out", tmp_path / "other.png")
 
 
-@pytest.mark.parametrize("part, images, seen", [("test", 20, 0), ("valid", 6, 0), ("train", 54, 54)])
-def test_eval_warns_of_images_that_were_trained_on(part, images, seen, trained, data, capsys):
+@pytest.mark.parametrize("part, images", [("test", 20), ("valid", 6), ("train", 54)])
+def test_eval_of_the_runs_own_data(part, images, trained, capsys):
+    """Nothing to warn of: the training images were asked for."""
     assert main(["eval", str(trained), "--split", part]) == 0
     out, errors = capsys.readouterr()
-    assert f" {part}: accuracy " in out and f"of {images})" in out
-    warning = f"warning: {seen} of these {images} images were in the run's training set\n"
-    assert errors == (warning if seen else "")
+    assert f" {part}: accuracy " in out and f"of {images})" in out and errors == ""
+
+
+def test_eval_warns_of_images_that_were_trained_on(trained, data, tmp_path, capsys):
+    copy = shutil.copytree(data, tmp_path / "copy")
+    assert main(["eval", str(trained), "--data", str(copy), "--split", "train"]) == 0
+    assert capsys.readouterr().err == "warning: 54 of these 54 images were in the run's training set\n"
+
+
+def test_eval_reads_only_what_it_needs(trained, data, tmp_path, capsys, refused):
+    """The training files need not be there, and are not split."""
+    folder = tmp_path / "test"
+    folder.mkdir()
+    for path in pathlib.Path(data).glob("t10k-*"):
+        shutil.copy(path, folder)
+    assert main(["eval", str(trained), "--data", str(folder)]) == 0
+    assert "test: accuracy" in capsys.readouterr().out
+    assert "no file train-images-idx3-ubyte in" in refused("eval", trained, "--data", folder, "--split", "valid")
+
+
+def test_eval_of_fewer_images_than_the_run_held_out(data, tmp_path, capsys):
+    assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=1, validation=30)]) == 0
+    small = tiny.write_data(tmp_path / "small", 20, 10)
+    assert main(["eval", str(tmp_path / "run"), "--data", small]) == 0
+    assert "of 10)" in capsys.readouterr().out
 
 
 def test_eval_warns_of_other_data_that_overlap(trained, data, tmp_path, capsys):
@@ -452,6 +476,33 @@ def test_predict(trained, tmp_path, capsys, refused):
     assert "no digit" in refused("predict", "pretrained", names[0])
 
 
+def test_a_picture_that_cannot_be_read_costs_one_line(trained, tmp_path, capsys, refused):
+    image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
+    pixels = np.full((40, 30), 255, "uint8")
+    for name in ("blank", "one", "broken", "other"):
+        if name in ("one", "other"):
+            pixels[10:30, 12:18] = 20
+        image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "one.png").read_bytes()[:40])
+    names = [str(tmp_path / name) for name in ("broken.png", "one.png", "none.png", "other.png")]
+    assert main(["predict", str(trained), *names]) == 2
+    out, errors = capsys.readouterr()
+    assert [line.split(": ")[0] for line in out.splitlines()] == [names[1], names[3]]
+    assert [line.split(names[0][:-10])[1].split(": ")[0] for line in errors.splitlines()] == ["broken.png", "none.png"]
+    assert errors.count("minivit: cannot read") == 2
+
+
+@pytest.mark.parametrize("platform", ["win32", "linux"])
+def test_patterns_are_expanded_where_the_shell_does_not(platform, tmp_path, monkeypatch):
+    for name in ("b.png", "a.png", "[c].png", "d.jpg"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "platform", platform)
+    given = ["d.jpg", "[c].png", "*.png", "x*.png"]
+    expected = ["d.jpg", "[c].png", "[c].png", "a.png", "b.png", "x*.png"] if platform == "win32" else given
+    assert list(minivit.cli.commands._expanded(given)) == expected
+
+
 def test_info(trained, capsys):
     assert main(["info", str(trained / "model.safetensors")]) == 0
     out = capsys.readouterr().out
@@ -498,9 +549,8 @@ def test_signals_are_put_back(trained, monkeypatch):
 @pytest.mark.parametrize("command", ["eval", "train"])
 def test_a_signal_ends_any_command_in_one_line(command, number, trained, data, tmp_path, refused, monkeypatch):
     """Before there is a run."""
-    monkeypatch.setattr(
-        f"minivit.{'run.start' if command == 'train' else 'cli.commands'}.load", lambda *a: signal.raise_signal(number)
-    )
+    load = {"train": "minivit.run.start.load", "eval": "minivit.run.load.load_split"}[command]
+    monkeypatch.setattr(load, lambda *arguments: signal.raise_signal(number))
     arguments = [trained] if command == "eval" else ["--data", data, "--out", tmp_path / "run"]
     assert refused(command, *arguments, status=128 + number) == "minivit: interrupted\n"
 
