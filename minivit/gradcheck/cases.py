@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..rng import GRADIENT_CHECK, generator
-from .checker import check_pair
+from .checker import CAUSES, check_pair
 from .report import Report
 from .variants import gelu_float32_forward, softmax_fast_forward, softmax_maximum_forward
 
@@ -54,13 +54,13 @@ class Case(NamedTuple):
         """What `check_pair` takes as `zeros`."""
         return [("bqkv", slice(sizes.D, 2 * sizes.D))] if self.key_bias else []
 
-    def check(self, name: str, method: str = "differences", seed: int = 0) -> Report:
-        """The report of `check_pair`; "dense" on tiny shapes."""
+    def check(self, name: str, method: str = "differences", seed: int = 0, causes: int = CAUSES) -> Report:
+        """The report of `check_pair`; "dense" on tiny shapes. A cache must outlive its backward."""
         sizes = TINY if method == "dense" else NORMAL
         inputs, zeros = self.inputs(seed, sizes), self.zeros(sizes)
         return check_pair(
             self.forward, self.backward, inputs, method=method, fixed=self.fixed, zeros=zeros, bound=self.bound,
-            seed=seed, name=name,
+            seed=seed, name=name, reuse=True, causes=causes,
         )  # fmt: skip
 
 
