@@ -141,6 +141,14 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
+def test_a_model_on_the_gpu_gives_the_same_file(tmp_path, fakecupy):
+    for device in ("cpu", "gpu"):
+        one = ViT(CONFIG, device=device)
+        export_onnx(one, tmp_path / device)
+    assert one.device == "gpu"
+    assert (tmp_path / "cpu").read_bytes() == (tmp_path / "gpu").read_bytes()
+
+
 def test_what_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="pixels must be one of uint8, float32, not 'float64'"):
         export_onnx(model(), tmp_path / "model.onnx", pixels="float64")
