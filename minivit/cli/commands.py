@@ -15,7 +15,7 @@ from .. import insight
 from ..config import ViTConfig
 from ..data import Split, fetch_mnist, full_name
 from ..errors import ConfigError, DataError
-from ..gradcheck import plot_curve
+from ..gradcheck import plot_curve, run_model
 from ..gradcheck import run as run_checks
 from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
@@ -137,7 +137,12 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         print(plot_curve(arguments.plot))
         return 0
-    results = run_checks(arguments.op, arguments.method, progress=sys.stderr.isatty())
+    if arguments.model and arguments.op:
+        raise ConfigError("--op chooses among minivit's own operations, --model is checked whole: give one of them")
+    if arguments.model:
+        results = run_model(load_run(arguments.model).model, arguments.model, arguments.method)
+    else:
+        results = run_checks(arguments.op, arguments.method, progress=sys.stderr.isatty())
     print(results.to_json() if arguments.json else results)
     return 0 if results.passed else 1
 

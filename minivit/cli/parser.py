@@ -89,6 +89,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     it = command(commands.gradcheck, "gradcheck", "check every gradient against measurements", device=False)
     it.add_argument("--op", metavar="NAME", help="only this operation (attention, ...) or model switch (default: all)")
+    it.add_argument(
+        "--model", metavar="RUN", help=f"this model instead, a random direction for each of its tensors: {RUN_HELP}"
+    )
     it.add_argument("--method", choices=tuple(METHODS), default="both", help="how to measure (default: both)")
     it.add_argument("--json", action="store_true", help="print a list of {op, tensor, method, relative_error, passed}")
     it.add_argument("--plot", metavar="PNG", help="only draw the error against the step size, in float32 and float64")

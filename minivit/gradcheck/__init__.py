@@ -45,7 +45,7 @@ from .function import check_function
 from .layers import check_layer
 from .model_cases import SWITCHES, Switch
 from .report import GradientError, Report, Results, Row
-from .suite import run
+from .suite import run, run_model
 
 __all__ = [
     "CASES",
@@ -66,4 +66,5 @@ __all__ = [
     "check_pair",
     "plot_curve",
     "run",
+    "run_model",
 ]

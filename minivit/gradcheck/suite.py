@@ -3,7 +3,10 @@
 from tqdm import tqdm
 
 from ..errors import ConfigError
+from ..rng import GRADIENT_CHECK, generator
+from ..vit import ViT
 from .cases import CASES, Case
+from .check_model import check_model
 from .checker import CAUSES
 from .inputs import BOUNDS
 from .model_cases import SWITCHES, Switch
@@ -31,6 +34,19 @@ def run(op: str | None = None, method: str = "both", seed: int = 0, progress: bo
             failed = {report.name for report in reports if not report.passed}
             causes = 0 if name in failed or len(failed) >= EXPLAINED else CAUSES
             reports.append(_check(name, row, one, seed, causes))
+    return Results(tuple(reports))
+
+
+def run_model(model: ViT, name: str, method: str = "differences", seed: int = 0) -> Results:
+    """Check the gradients of a model that somebody trained or loaded, down to the pixels: one random direction for each
+    tensor, in float64 on the CPU, on two random images and labels; of a model without a head, its features are the
+    logits. method, seed: as in `run`."""
+    config = model.config
+    checked = ViT(config, params=model.params.to("cpu").astype("float64"))
+    rng = generator(seed, GRADIENT_CHECK, 0, 7)
+    images = rng.standard_normal((2, *config.image_shape))
+    labels = rng.integers(0, config.classes or config.features, 2)
+    reports = [check_model(checked, images, labels, method=one, seed=seed, name=name) for one in METHODS[method]]
     return Results(tuple(reports))
 
 

@@ -6,10 +6,12 @@ import sys
 
 import pytest
 
+from minivit import ViT, ViTConfig
 from minivit.errors import MissingPackageError
-from minivit.gradcheck import CASES, SWITCHES, plot_curve, run, suite
+from minivit.gradcheck import CASES, SWITCHES, plot_curve, run, run_model, suite
 from minivit.gradcheck.curve import measure_curve
 from minivit.gradcheck.suite import choose
+from minivit.ops import pool_backward
 from tests.tools.changed import changed_package, source_path
 
 
@@ -165,3 +167,17 @@ def test_inputs_that_cannot_be_made_are_a_row(monkeypatch):
     assert "linear (central differences, seed 0, bound 1e-08): FAILED: check: raised RuntimeError: no inputs" in str(
         results
     )
+
+
+def test_a_model_at_hand_is_checked_tensor_by_tensor(monkeypatch):
+    model = ViT(ViTConfig(depth=1, dim=8, heads=2, mlp_dim=6))
+    results = run_model(model, "mine", "both")
+    assert results.passed and [report.method for report in results.reports] == ["differences", "complex"]
+    assert {row.tensor for row in results.reports[0].rows} == {"images", *model.params}
+    monkeypatch.setattr("minivit.model.pool_backward", lambda dy, cache: 2 * pool_backward(dy, cache))
+    assert not run_model(model, "mine").passed
+
+
+def test_a_model_without_a_head_is_checked():
+    model = ViT(ViTConfig(depth=1, dim=8, heads=2, mlp_dim=6, classes=None, registers=2))
+    assert run_model(model, "mine").passed
