@@ -173,7 +173,7 @@ def test_a_model_at_hand_is_checked_tensor_by_tensor(monkeypatch):
     model = ViT(ViTConfig(depth=1, dim=8, heads=2, mlp_dim=6))
     results = run_model(model, "mine", "both")
     assert results.passed and [report.method for report in results.reports] == ["differences", "complex"]
-    assert {row.tensor for row in results.reports[0].rows} == {"images", *model.params}
+    assert {row.tensor for row in results.reports[0].rows} >= {"images", *model.params}
     monkeypatch.setattr("minivit.model.pool_backward", lambda dy, cache: 2 * pool_backward(dy, cache))
     assert not run_model(model, "mine").passed
 
