@@ -14,43 +14,46 @@ class Bug(NamedTuple):
 
 
 BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
-    "ops.sums": {
+    "ops.reductions": {
         '"...i->...", x)': [
             Bug('"...i->...", x[..., :-1])', "layernorm", "x"),
         ],
-        "return xp.ones(rows.shape[0], x.dtype) @ rows": [
-            Bug("return xp.ones(rows.shape[0] - 1, x.dtype) @ rows[1:]", "linear", "b"),
+        "xp.matmul(xp.ones(rows.shape[0], x.dtype), rows, out=out)": [
+            Bug("xp.matmul(xp.ones(rows.shape[0] - 1, x.dtype), rows[1:], out=out)", "linear", "b"),
         ],
         "x, y)[..., None]": [
             Bug("x, x)[..., None]", "softmax", "x"),
         ],
     },
     "ops.linear": {
-        "db = column_sums(drows) if has_bias": [
+        "db = column_sums(drows, out=db) if has_bias": [
             # not summed over the batch
             Bug("db = drows if has_bias", "linear", "b"),
             Bug("db = drows[0] if has_bias", "linear", "b"),
             Bug("db = drows.mean(0) if has_bias", "linear", "b"),
-            Bug("db = -column_sums(drows) if has_bias", "linear", "b"),
-            Bug("db = 0 * column_sums(drows) if has_bias", "linear", "b"),
+            Bug("db = -column_sums(drows, out=db) if has_bias", "linear", "b"),
+            Bug("db = 0 * column_sums(drows, out=db) if has_bias", "linear", "b"),
         ],
-        "dW = rows.T @ drows": [
-            Bug("dW = -(rows.T @ drows)", "linear", "W"),
-            Bug("dW = rows.T @ drows / len(rows)", "linear", "W"),
-            Bug("dW = rows[1:].T @ drows[1:]", "linear", "W"),
+        "dW = xp.matmul(rows.T, drows, out=dW)": [
+            Bug("dW = -xp.matmul(rows.T, drows, out=dW)", "linear", "W"),
+            Bug("dW = xp.matmul(rows.T, drows, out=dW) / len(rows)", "linear", "W"),
+            Bug("dW = xp.matmul(rows[1:].T, drows[1:], out=dW)", "linear", "W"),
         ],
         "dx = drows @ W.T": [
             Bug("dx = -drows @ W.T", "linear", "x"),
             Bug("dx = drows @ (W.T / 2)", "linear", "x"),
             Bug("dx = drows @ W.T * float('nan')", "linear", "x"),
         ],
+        "if not need_dx": [
+            Bug("if need_dx", "linear", "x"),
+        ],
         "return dx.reshape(x.shape), dW, db": [
             # shipped: the input, transposed, in place of the gradient
             Bug("return rows.T, dW, db", "linear", "x"),
             Bug("return dx.reshape(x.shape), dW.T, db", "linear", "W"),
         ],
-        "    dW = rows.T @ drows": [
-            Bug("    rows *= 1.5\n    dW = rows.T @ drows", "linear", "cache.x"),
+        "    dW = xp.matmul(": [
+            Bug("    rows *= 1.5\n    dW = xp.matmul(", "linear", "cache.x"),
         ],
     },
     "ops.layernorm": {
@@ -60,13 +63,15 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "xhat = x - row_sums(x) / D": [
             Bug("xhat = x - row_sums(x) / (D - 1)", "layernorm", "x"),
         ],
-        "dbeta = column_sums(dy)": [
-            Bug("dbeta = column_sums(dy * gamma)", "layernorm", "beta"),
+        "dbeta = column_sums(dy, out=dbeta)": [
+            Bug("dbeta = column_sums(dy * gamma, out=dbeta)", "layernorm", "beta"),
             Bug("dbeta = dy.mean(tuple(range(dy.ndim - 1)))", "layernorm", "beta"),
         ],
-        "dgamma = column_sums(dy * xhat)": [
-            Bug("dgamma = column_sums(dy * xhat * rstd)", "layernorm", "gamma"),
-            Bug("dgamma = column_sums(dy - xhat)", "layernorm", "gamma"),
+        "dgamma = column_sums(dy * xhat, out=dgamma)": [
+            Bug("dgamma = column_sums(dy * xhat * rstd, out=dgamma)", "layernorm", "gamma"),
+            Bug("dgamma = column_sums(dy - xhat, out=dgamma)", "layernorm", "gamma"),
+            # written over the gradient of beta, which was there already
+            Bug("dgamma = column_sums(dy * xhat, out=dbeta)", "model, learned, cls", "norm.bias"),
         ],
         "u = dy * gamma": [
             Bug("u = dy * 1", "layernorm", "x"),
@@ -79,9 +84,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("dx = xhat * 0", "layernorm", "x"),
             Bug("dx = xhat * row_dots(u, xhat)", "layernorm", "x"),
         ],
-        "    dx += u\n": [
-            Bug("    dx -= u\n", "layernorm", "x"),
-            Bug("    dx += dy\n", "layernorm", "x"),
+        "    dx += u  #": [
+            Bug("    dx -= u  #", "layernorm", "x"),
+            Bug("    dx += dy  #", "layernorm", "x"),
         ],
         "dx -= row_sums(u) / D": [
             Bug("dx += row_sums(u) / D", "layernorm", "x"),
@@ -109,11 +114,11 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "slope *= 1 / math.sqrt(2 * math.pi)": [
             Bug("slope *= 1 / math.sqrt(math.pi)", "gelu, erf", "x"),
         ],
-        "slope *= 3 * cubic": [
-            Bug("slope *= 2 * cubic", "gelu, tanh", "x"),
+        "slope *= 3 * TANH_CUBIC": [
+            Bug("slope *= 2 * TANH_CUBIC", "gelu, tanh", "x"),
         ],
-        "slope += linear": [
-            Bug("slope -= linear", "gelu, tanh", "x"),
+        "slope += TANH_LINEAR": [
+            Bug("slope -= TANH_LINEAR", "gelu, tanh", "x"),
         ],
         "slope *= 2 * cdf": [
             Bug("slope *= cdf", "gelu, tanh", "x"),
@@ -139,14 +144,22 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "    slope *= dy\n": [
             Bug("", "gelu, erf", "x"),
         ],
-        "5.337741152913753": [
-            Bug("5.337742152913753", "gelu, erf", "x"),
-        ],
         "return x * cdf, GeluCache(x, cdf, form)": [
             Bug("return x * cdf, GeluCache(x * cdf, cdf, form)", "gelu, erf", "x"),
         ],
     },
+    "ops.normal_cdf": {
+        "5.337741152913753": [
+            Bug("5.337742152913753", "gelu, erf", "x"),
+        ],
+    },
     "ops.softmax": {
+        "y /= sums": [
+            Bug("y /= sums * sums", "softmax, fast", "x"),
+        ],
+        "y /= row_sums(y)": [
+            Bug("y /= row_sums(x)", "softmax, maximum", "x"),
+        ],
         "x.real.max(-1, keepdims=True)": [
             # shipped: the maximum along the wrong axis
             Bug("x.real.max(-2, keepdims=True)", "softmax, maximum", "x"),
@@ -208,11 +221,11 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             # shipped: the output for the input
             Bug("y, proj = linear_forward(joined, Wproj, bproj)\n    proj = proj._replace(x=y)", "attention", "Wproj"),
         ],
-        "djoined, dWproj, dbproj = linear_backward(dy, cache.proj)": [
-            Bug("_, dWproj, dbproj = linear_backward(dy, cache.proj)\n    djoined = dy", "attention", "Wqkv"),
+        "djoined, dWproj, dbproj = linear_backward(dy, cache.proj, out[2:])": [
+            Bug("_, dWproj, dbproj = linear_backward(dy, cache.proj, out[2:])\n    djoined = dy", "attention", "Wqkv"),
         ],
-        "djoined.reshape(B, Tq, heads, Dh).swapaxes(1, 2)": [
-            Bug("djoined.reshape(B, heads, Tq, Dh)", "attention", "Wqkv"),
+        "djoined.reshape(B, Tq, heads, D // heads).swapaxes(1, 2)": [
+            Bug("djoined.reshape(B, heads, Tq, D // heads)", "attention", "Wqkv"),
         ],
         "out=_heads(dqkv, heads, Tq))": [
             Bug("out=_heads(dqkv, heads, Tq)[::-1])", "attention", "Wqkv"),
@@ -221,12 +234,12 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("dqkv[:, Tq:, :D] = 1", "attention, two queries", "Wqkv"),
             Bug("dqkv[:, :, :D] = 0", "attention, two queries", "Wqkv"),
         ],
-        "return parts[:, :, 0, :wanted], parts": [
-            Bug("return parts[:, :, 0, -(wanted or 0) :], parts", "attention, two queries", "x"),
+        "return parts[:, :, 0, :queries], parts": [
+            Bug("return parts[:, :, 0, -(queries or 0) :], parts", "attention, two queries", "x"),
         ],
-        "dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)": [
+        "dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv, out[:2])": [
             # shipped: never through Wqkv
-            Bug("dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv)\n    dx = djoined", "attention", "x"),
+            Bug("dx, dWqkv, dbqkv = linear_backward(dqkv, cache.qkv, out[:2])\n    dx = djoined", "attention", "x"),
         ],
         "return dx, dWqkv, dbqkv, dWproj, dbproj": [
             Bug("return dx, dWqkv, dbqkv, dWproj.T, dbproj", "attention", "Wproj"),
@@ -236,11 +249,11 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "dhidden = gelu_backward(dactive, cache.gelu)": [
             Bug("dhidden = dactive", "mlp", "W1"),
         ],
-        "dactive, dW2, db2 = linear_backward(dy, cache.fc2)": [
-            Bug("dactive, dW2, db2 = linear_backward(-dy, cache.fc2)", "mlp", "W2"),
+        "dactive, dW2, db2 = linear_backward(dy, cache.fc2, out[2:])": [
+            Bug("dactive, dW2, db2 = linear_backward(-dy, cache.fc2, out[2:])", "mlp", "W2"),
         ],
-        "dx, dW1, db1 = linear_backward(dhidden, cache.fc1)": [
-            Bug("dx, dW1, db1 = linear_backward(dactive, cache.fc1)", "mlp", "b1"),
+        "dx, dW1, db1 = linear_backward(dhidden, cache.fc1, out[:2])": [
+            Bug("dx, dW1, db1 = linear_backward(dactive, cache.fc1, out[:2])", "mlp", "b1"),
         ],
         "return dx, dW1, db1, dW2, db2": [
             Bug("return dx, dW1, db1, dW2, db1", "mlp", "b2"),
@@ -251,17 +264,19 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             # shipped: the first image's attention for every image
             Bug("h = dropout_forward(branch, masks.attn_branch)[0][0] + 0 * x", "block", "x"),
         ],
-        "h += x[:, :wanted]": [
+        "h += x[:, :queries]": [
             Bug("h += x[:, x.shape[1] - h.shape[1] :]", "block, two queries", "x"),
         ],
         "dbranch = dropout_backward(dy, cache.masks.mlp_branch)": [
             Bug("dbranch = dy", "block, dropout", "W2"),
         ],
-        "dnormed, *dmlp = mlp_backward(dbranch, cache.mlp)": [
-            Bug("dnormed, *dmlp = mlp_backward(dbranch, cache.mlp)\n    dnormed = dbranch", "block", "x"),
+        "dnormed, *dmlp = mlp_backward(dbranch, cache.mlp, mlp)": [
+            Bug("dnormed, *dmlp = mlp_backward(dbranch, cache.mlp, mlp)\n    dnormed = dbranch", "block", "x"),
         ],
-        "layernorm_backward(dnormed, cache.norm2)": [
-            Bug("layernorm_backward(dnormed, cache.norm1)", "block", "x"),
+        "layernorm_backward(dnormed, cache.norm2, norm2)": [
+            Bug("layernorm_backward(dnormed, cache.norm1, norm2)", "block", "x"),
+            # written where norm1's gradient will be
+            Bug("layernorm_backward(dnormed, cache.norm2, norm1)", "model, learned, cls", "blocks.0.norm2.weight"),
         ],
         "dh += dy": [
             Bug("dh += 0", "block", "x"),
@@ -270,11 +285,11 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "dbranch = dropout_backward(dh, cache.masks.attn_branch)": [
             Bug("dbranch = dropout_backward(dh, cache.masks.mlp_branch)", "block, dropout", "Wproj"),
         ],
-        "dnormed, *dattn = attention_backward(dbranch, cache.attn)": [
-            Bug("dnormed, *dattn = attention_backward(dy, cache.attn)", "block", "Wqkv"),
+        "dnormed, *dattn = attention_backward(dbranch, cache.attn, attn)": [
+            Bug("dnormed, *dattn = attention_backward(dy, cache.attn, attn)", "block", "Wqkv"),
         ],
-        "layernorm_backward(dnormed, cache.norm1)": [
-            Bug("layernorm_backward(dbranch, cache.norm1)", "block", "gamma1"),
+        "layernorm_backward(dnormed, cache.norm1, norm1)": [
+            Bug("layernorm_backward(dbranch, cache.norm1, norm1)", "block", "gamma1"),
         ],
         "first += dh": [
             Bug("first += dy", "block", "x"),
@@ -301,8 +316,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug('"b (h w) (c q p) -> b c (h p) (w q)"', "patch_embed", "images"),
             Bug('"b (w h) (c p q) -> b c (h p) (w q)"', "patch_embed", "images"),
         ],
-        "dpatches, dW, db = linear_backward(dy, cache.linear)": [
-            Bug("dpatches, dW, db = linear_backward(dy[:, ::-1], cache.linear)", "patch_embed", "W"),
+        "linear_backward(dy, cache.linear, out, need_dx=pixels)": [
+            Bug("linear_backward(dy[:, ::-1], cache.linear, out, need_dx=pixels)", "patch_embed", "W"),
+            Bug("linear_backward(dy, cache.linear, out, need_dx=not pixels)", "patch_embed", "images"),
         ],
         "return dimages, dW, db": [
             Bug("return dimages, dW.T, db", "patch_embed", "W"),
@@ -311,21 +327,23 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("dimages = 0 * unpatchify(dpatches,", "patch_embed", "images"),
         ],
     },
-    "ops.positions": {
-        "column_sums(dy[:, 0])[None, None]": [
+    "ops.class_token": {
+        "dy[:, :1].sum(0, keepdims=True, out=out)": [
             # shipped: the class token never learns
-            Bug("0 * column_sums(dy[:, 0])[None, None]", "class_token", "token"),
+            Bug("0 * dy[:, :1].sum(0, keepdims=True, out=out)", "class_token", "token"),
             Bug("dy[:, :1]", "class_token", "token"),
-            Bug("column_sums(dy)[None, None]", "class_token", "token"),
+            Bug("dy.sum((0, 1), keepdims=True, out=out)", "class_token", "token"),
         ],
-        "return dy[:, 1:], column_sums": [
-            Bug("return dy[:, :-1], column_sums", "class_token", "x"),
+        "return dy[:, 1:], dy": [
+            Bug("return dy[:, :-1], dy", "class_token", "x"),
         ],
-        "return dy, dy.sum(0, keepdims=True)": [
+    },
+    "ops.positions": {
+        "return dy, dy.sum(0, keepdims=True, out=out)": [
             # shipped: not summed over the batch
             Bug("return dy, dy", "add_positions", "positions"),
-            Bug("return dy, dy.mean(0, keepdims=True)", "add_positions", "positions"),
-            Bug("return -dy, dy.sum(0, keepdims=True)", "add_positions", "x"),
+            Bug("return dy, dy.mean(0, keepdims=True, out=out)", "add_positions", "positions"),
+            Bug("return -dy, dy.sum(0, keepdims=True, out=out)", "add_positions", "x"),
         ],
     },
     "ops.pool": {
@@ -365,49 +383,68 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "model": {
-        "dx, *dhead = linear_backward(dlogits, head)": [
-            Bug("dx, *dhead = linear_backward(2 * dlogits, head)", "model, learned, cls", "head.weight"),
+        "dx, *dhead = linear_backward(dlogits, head, out)": [
+            Bug("dx, *dhead = linear_backward(2 * dlogits, head, out)", "model, learned, cls", "head.weight"),
         ],
-        "dx, *dhead = mlp_backward(dlogits, head)": [
-            Bug("dx, *dhead = mlp_backward(dlogits, head)\n        dx = dx[::-1]", "model, MLP head", "norm.weight"),
+        "dx, *dhead = mlp_backward(dlogits, head, out)": [
+            Bug(
+                "dx, *dhead = mlp_backward(dlogits, head, out)\n        dx = dx[::-1]",
+                "model, MLP head", "norm.weight",
+            ),
         ],
         "dx = pool_backward(dx, pool)": [
             Bug("dx = pool_backward(dx[::-1], pool)", "model, learned, cls", "norm.weight"),
         ],
-        "dx, *dnorm = layernorm_backward(dx, norm)": [
-            Bug("_, *dnorm = layernorm_backward(dx, norm)", "model, learned, cls", "blocks.1.mlp.fc2.weight"),
+        "dx, *dnorm = layernorm_backward(dx, norm, out)": [
+            Bug("_, *dnorm = layernorm_backward(dx, norm, out)", "model, learned, cls", "blocks.1.mlp.fc2.weight"),
         ],
         "in reversed(range(config.depth))": [
             Bug("in range(config.depth)", "model, learned, mean", "blocks.0.norm1.weight"),
         ],
-        "dx, dnorm1, dattn, dnorm2, dmlp = block_backward(dx, blocks[i])": [
+        "dx, *dparts = block_backward(dx, blocks[i], parts)": [
             Bug(
-                "dx, dnorm1, dattn, dnorm2, dmlp = block_backward(dx, blocks[-1])",
+                "dx, *dparts = block_backward(dx, blocks[-1], parts)",
                 "model, learned, mean", "blocks.0.mlp.fc1.weight",
             ),
         ],
-        '_assign(grads, f"blocks.{i}.norm2.", NORM, dnorm2)': [
-            Bug('_assign(grads, f"blocks.{i}.norm2.", NORM, dnorm1)', "model, learned, cls", "blocks.0.norm2.weight"),
+        "zip(dparts, parts, strict=True)": [
+            # norm2 receives the gradient of norm1
+            Bug(
+                "zip((*dparts[:2], dparts[0], dparts[3]), parts, strict=True)",
+                "model, learned, cls", "blocks.0.norm2.weight",
+            ),
         ],
-        '_assign(grads, f"blocks.{i}.mlp.", MLP, dmlp)': [
-            Bug('_assign(grads, "blocks.0.mlp.", MLP, dmlp)', "model, learned, cls", "blocks.1.mlp.fc1.weight"),
+        "parts = block_params(grads, i)": [
+            Bug("parts = block_params(grads, 0)", "model, learned, cls", "blocks.1.norm1.weight"),
+            # every block writes its MLP's gradient to block 0
+            Bug(
+                "parts = (*block_params(grads, i)[:3], block_params(grads, 0)[3])",
+                "model, learned, cls", "blocks.1.mlp.fc1.weight",
+            ),
         ],
-        "dx = dropout_backward(dx, masks.embed)": [
+        "return grads, embed_backward(dx, cache, grads, pixels)": [
+            Bug("return grads, embed_backward(dx[::-1], cache, grads, pixels)", "model, learned, cls", "images"),
+        ],
+        "dx = dropout_backward(dx, cache.masks.embed)": [
             Bug("pass", "model, dropout", "pos_embed"),
         ],
-        'dx, grads["pos_embed"] = add_positions_backward(dx)': [
-            Bug('grads["pos_embed"] = 0 * params["pos_embed"]', "model, learned, cls", "pos_embed"),
+        'dx, *dpos = add_positions_backward(dx, out=grads["pos_embed"])': [
+            Bug('dpos = [0 * cache.params["pos_embed"]]', "model, learned, cls", "pos_embed"),
         ],
-        'dx, grads["cls_token"] = class_token_backward(dx)': [
+        'dx, *dtoken = class_token_backward(dx, out=grads["cls_token"])': [
             # shipped: the class token never learns
             Bug(
-                'dx, _ = class_token_backward(dx)\n        grads["cls_token"] = 0 * params["cls_token"]',
+                'dx, _ = class_token_backward(dx)\n        dtoken = [0 * cache.params["cls_token"]]',
                 "model, learned, cls", "cls_token",
             ),
         ],
-        "dimages, *dembed = patch_embed_backward(dx, embed)": [
+        "dimages, *dembed = patch_embed_backward(dx, cache.embed, out, pixels=pixels)": [
             Bug(
-                "dimages, *dembed = patch_embed_backward(dx, embed)\n    dimages = -dimages",
+                "dimages, *dembed = patch_embed_backward(dx, cache.embed, out, pixels=pixels)\n    dimages = -dimages",
+                "model, learned, cls", "images",
+            ),
+            Bug(
+                "dimages, *dembed = patch_embed_backward(dx, cache.embed, out, pixels=not pixels)",
                 "model, learned, cls", "images",
             ),
         ],
@@ -421,9 +458,12 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
                 "predict", "probabilities",
             ),
         ],
-        "list(pool.map(compute, parts, sequential=small(parts, config)))": [
+        "list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config)))": [
             # shipped: the last images are left out
-            Bug("list(pool.map(compute, parts, sequential=small(parts, config)))[:-1]", "predict", "probabilities"),
+            Bug(
+                "list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config)))[:-1]",
+                "predict", "probabilities",
+            ),
         ],
     },
     "optim": {
@@ -474,12 +514,12 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "params -= move": [
             Bug("params += move", "optim", "params after step"),
         ],
-        "norm = xp.sqrt(xp.dot(grads, grads))": [
-            Bug("norm = xp.dot(grads, grads)", "optim", "norm"),
+        "return xp.sqrt(xp.dot(vector, vector))": [
+            Bug("return xp.dot(vector, vector)", "optim", "norm"),
         ],
-        "limit / xp.maximum(norm, limit)": [
-            Bug("limit / norm", "optim", "grads clipped"),
-            Bug("1 / xp.maximum(norm, limit)", "optim", "grads clipped"),
+        "limit / array_module(grads).maximum(before, limit)": [
+            Bug("limit / before", "optim", "grads clipped"),
+            Bug("1 / array_module(grads).maximum(before, limit)", "optim", "grads clipped"),
         ],
         "weight_decay if len(s) == 2 else 0.0": [
             Bug("weight_decay", "optim", "decay"),

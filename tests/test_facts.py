@@ -182,7 +182,7 @@ FACTS = {
     "The same map forward and backward: it is its own transpose.": dropped_entries,
     "sum over tokens of dx = dy in both cases.": pooled,
     "every row sums to zero.": rows_of_the_loss,
-    "dlogits is zero only where p = t, which finite logits reach only with label smoothing.": smoothing_makes_an_end,
+    "dlogits is zero only where p = t, which finite logits cannot reach where t is 0 or 1.": smoothing_makes_an_end,
 }
 
 

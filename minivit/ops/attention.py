@@ -1,6 +1,7 @@
-"""Multi-head self-attention: every token compares its query with the keys of all tokens, and receives the average of
-their values, weighted by how well query and key match. H heads do this in parallel, each on Dh = D/H features of its
-own. Vaswani et al. 2017 (arXiv:1706.03762), equation 1 and section 3.2.2."""
+"""Multi-head self-attention: three linear maps make of every token a query (what it looks for), a key (what it offers
+to match) and a value (what it passes on). Every token compares its query with the keys of all tokens, and receives the
+average of their values, weighted by how well query and key match. H heads do this in parallel, each on Dh = D/H
+features of its own. Vaswani et al. 2017 (arXiv:1706.03762), equation 1 and section 3.2.2."""
 
 import math
 from typing import NamedTuple
@@ -33,9 +34,10 @@ def dot_product_forward(q: Array, k: Array, v: Array, mask: Array | None = None)
     Formula  attn = softmax(q @ kᵀ / sqrt(Dh));  y = dropout(attn) @ v
     Cache    q, k, v and the weights before and after dropout. The scores are not needed: the gradient of softmax
              is a function of its output.
-    A sum of Dh products of unit variance has standard deviation sqrt(Dh); the scale 1/sqrt(Dh) keeps that of the scores
-    near 1. Large scores would saturate softmax: all weight on one token, and a gradient near zero. The scores are
-    scaled in place, so q is not copied. In memory y is (B, Tq, H, Dh), so joining the heads needs no copy either.
+    If the entries of q and k are independent with mean 0 and variance 1, q·k has standard deviation sqrt(Dh), and
+    dividing by sqrt(Dh) gives the scores one near 1. Large scores would saturate softmax: all weight on one token, and
+    a gradient near zero. The scores are scaled in place, since scaling q would need another array. In memory y is
+    (B, Tq, H, Dh), so the heads can be joined without a copy.
 
     >>> q, k, v = np.eye(2)[None, None], 4 * np.eye(2)[None, None], np.array([[[[1.0, 0.0], [0.0, 10.0]]]])
     >>> y, cache = dot_product_forward(q, k, v)  # each token attends mostly to itself
@@ -122,13 +124,13 @@ def attention_backward(
     dy: Array, cache: AttentionCache, out: tuple[Array | None, ...] = (None,) * 4
 ) -> tuple[Array, Array, Array | None, Array, Array]:
     """Given dy (B, Tq, D) and the cache, return dx (B, T, D), dWqkv (D, 3D), dbqkv (3D,) or None, dWproj (D, D),
-    dbproj (D,); the last four are written into the arrays of `out` where it holds some.
+    dbproj (D,); the last four are written into the arrays of `out` that are not None.
 
     Derivation: the forward read from bottom to top.
       (1) Back through the output projection (linear.py).
       (2) Joining the heads only moves values, so their gradients are moved back.
-      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv. Queries that
-          were not computed do not affect the output, so their gradient is zero.
+      (3) Back through the heads (above); dq, dk and dv are written straight to their places in dqkv. The queries of
+          the tokens after the first Tq are not used, so their gradient is zero.
       (4) Back through the linear layer that computes q, k and v.
     """
     xp = array_module(dy)

@@ -1,5 +1,6 @@
-"""Layer normalisation: give every token zero mean and unit variance over its D features, then let the model
-rescale. Its output does not depend on the offset and, up to eps, not on the scale of its input.
+"""Layer normalisation: give every token zero mean and unit variance over its D features, then multiply by gamma and
+add beta, both learned. Adding a constant to all features of a token does not change the output; multiplying them by a
+positive number hardly changes it (only because of eps).
 Ba, Kiros, Hinton 2016 (arXiv:1607.06450), equation 4."""
 
 from typing import NamedTuple
@@ -42,9 +43,10 @@ def layernorm_backward(
     dy: Array, cache: LayerNormCache, out: tuple[Array | None, ...] = (None, None)
 ) -> tuple[Array, Array, Array]:
     """Given dy (..., D) and the cache, return dx (..., D), dgamma (D,), dbeta (D,); dgamma and dbeta are written into
-    the arrays of `out` where it holds some.
+    the arrays of `out` that are not None.
 
-    Derivation. Each token is normalised independently, so take one token, x in R^D, and sum over tokens last.
+    Derivation. Each token is normalised independently, so the derivation of dx is for one token, x in R^D; only dgamma
+    and dbeta sum over tokens.
       (1) y_i = gamma_i xhat_i + beta_i:  dbeta = sum over tokens of dy,  dgamma = sum of dy·xhat.
       (2) xhat receives the gradient u = gamma·dy.
       (3) xc reaches xhat_i = rstd·xc_i in two ways. Directly it receives rstd·u. Through rstd, every
@@ -57,8 +59,8 @@ def layernorm_backward(
           symmetric, so its transpose is the same map: dx = dxc - mean(dxc).
           Since mean(xhat) = 0, mean(dxc) = rstd·mean(u), and
               dx = rstd · (u - mean(u) - xhat·mean(u·xhat)).
-    In words: dx is u without its components along two directions, the constant one (shifting a token changes
-    nothing) and xhat itself (scaling a token changes almost nothing), times rstd. |xhat|² is D (up to
+    In words: take u, remove its component along (1, ..., 1) and its component along xhat, and multiply by rstd. Along
+    (1, ..., 1) x can move without changing the output, along xhat almost without changing it. |xhat|² is D (up to
     eps), so xhat·mean(u·xhat) is the projection of u onto xhat, as mean(u) is its projection onto (1, ..., 1).
     For a constant token xhat = 0 and rstd = 1/sqrt(eps), so dx can be a thousand times as large as dy.
     Facts    sum(dx) = 0 for every token. With gamma = 1, a constant dy gives dx = 0.

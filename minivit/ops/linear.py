@@ -39,7 +39,7 @@ def linear_backward(
     dy: Array, cache: LinearCache, out: tuple[Array | None, ...] = (None, None), need_dx: bool = True
 ) -> tuple[Array, Array, Array | None]:
     """Given dy (..., E) and the cache, return dx (..., D), dW (D, E), db (E,) or None without a bias; dW and db are
-    written into the arrays of `out` where it holds some. With need_dx=False, dx is not computed and is None.
+    written into the arrays of `out` that are not None. With need_dx=False, dx is not computed and is None.
 
     Derivation. Write M for the number of rows (tokens of all images); row m is y_me = sum_d x_md W_de + b_e.
       (1) b_e is added to every row, so its gradient sums over the rows: db_e = sum_m dy_me.

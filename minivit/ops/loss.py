@@ -25,7 +25,7 @@ def cross_entropy_forward(
     Cache    the probabilities p = softmax(z) and the targets t.
     Raises ValueError for an empty batch, for shapes that do not match, for a smoothing outside [0, 1), and, where the
     labels are on the host, for labels out of range.
-    The logarithm of the sum is taken after the row's maximum is subtracted, so no logit overflows.
+    The row's maximum is subtracted before the exponential is taken, which then cannot overflow.
 
     >>> loss, cache = cross_entropy_forward(np.array([[0.0, 1.0, 2.0]]), np.array([2]))
     >>> round(float(loss), 4)
@@ -51,10 +51,10 @@ def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Ar
           loss = log(sum_j exp(z_j)) - sum_j t_j z_j.
       (2) The first term's slope is exp(z_i)/sum_j exp(z_j) = p_i, the second's is t_i: dz = p - t.
       (3) The mean over B images gives each of them 1/B of dloss: dlogits = (p - t)·dloss/B.
-          This is the only 1/B there is: below, parameters sum over images and never average.
+          The factor 1/B appears nowhere else: in all other layers the gradient of a parameter is a sum over images.
     In words: the gradient is prediction minus target.
-    Facts    every row sums to zero. dlogits is zero only where p = t, which finite logits reach only with label
-             smoothing.
+    Facts    every row sums to zero. dlogits is zero only where p = t, which finite logits cannot reach where t
+             is 0 or 1.
     """
     probabilities, targets = cache
     dlogits = probabilities - targets  # (2)

@@ -38,7 +38,7 @@ def mlp_backward(
     dy: Array, cache: MlpCache, out: tuple[Array | None, ...] = (None,) * 4
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Given dy (..., E) and the cache, return dx (..., D), dW1 (D, F), db1 (F,), dW2 (F, E), db2 (E,); the last four
-    are written into the arrays of `out` where it holds some.
+    are written into the arrays of `out` that are not None.
 
     Derivation: the forward read from bottom to top.
       (1) Back through the second linear layer.

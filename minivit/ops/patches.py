@@ -66,7 +66,7 @@ def patch_embed_backward(
     dy: Array, cache: PatchEmbedCache, out: tuple[Array | None, ...] = (None, None), pixels: bool = True
 ) -> tuple[Array, Array, Array]:
     """Given dy (B, N, D) and the cache, return dimages (B, C, Sh, Sw), dW (C·P·P, D), db (D,); dW and db are written
-    into the arrays of `out` where it holds some. With pixels=False, dimages is not computed and is None:
+    into the arrays of `out` that are not None. With pixels=False, dimages is not computed and is None:
     training does not need it.
 
     Derivation.

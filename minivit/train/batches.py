@@ -20,8 +20,9 @@ def steps_per_epoch(batch_size: int, images: int) -> int:
 
 
 class Prefetcher:
-    """`batches[step]` is the batch of a step: shuffled anew in every epoch, augmented, normalised. Batch `step + 1` is
-    prepared in a thread meanwhile, up to the last of `steps`. An incomplete last batch is left out of an epoch."""
+    """`batches[step]` is the batch of a step: shuffled anew in every epoch, augmented, normalised. While
+    the caller uses one batch, a thread prepares the next. Images that do not fill a whole batch at the end of an epoch
+    are left out of it."""
 
     def __init__(self, trainer: Trainer, train: Split, epochs: int) -> None:
         self.trainer, self.train = trainer, train

@@ -15,7 +15,7 @@ from .trainer import StepResult, Trainer
 
 
 class Metrics(NamedTuple):
-    """One line of metrics.jsonl: means over the images since the line before it."""
+    """One line of metrics.jsonl. Loss and accuracy are means over the training images since the line before it."""
 
     step: int
     epoch: int  # 1, 2, ...
@@ -30,14 +30,15 @@ class Metrics(NamedTuple):
 
 @dataclass
 class RunningSums:
-    """Sums since the last report: besides the step number and the Trainer's vectors, all that a resumed run needs."""
+    """Sums since the last report. A run is resumed from these, the step number, and the Trainer's vectors (parameters,
+    AdamW's means, averaged weights)."""
 
     loss: Any = 0.0
     correct: Any = 0
     images: int = 0
 
     def add(self, result: StepResult, images: int) -> None:
-        """Add a step, in float64 on every NumPy. Nothing here waits for a GPU."""
+        """Add the result of a step, in float64 whatever the NumPy version. Nothing here waits for a GPU."""
         self.loss = self.loss + result.loss.astype("float64") * images
         self.correct = self.correct + result.correct
         self.images += images

@@ -28,8 +28,8 @@ from tests.tools.changed import PACKAGE, changed_package, source_path
 
 ROOT = PACKAGE.parent
 MODULES = [f"ops.{path.stem}" for path in sorted((PACKAGE / "ops").glob("[a-z]*.py"))] + ["model", "optim"]
-TESTS = ["test_optim.py", "test_model.py", "properties", "standin/test_table.py", "ops"]
-TESTS += ["reference/test_ops.py", "reference/test_model.py"]
+TESTS = ["test_refusals.py", "test_objects.py", "test_optim.py", "test_model.py", "properties", "ops"]
+TESTS += ["standin/test_table.py", "reference/test_ops.py", "reference/test_model.py"]
 # Rows that show the mistakes of a module before those of everything that is built on it.
 ROWS = {"reductions": "linear layernorm softmax", "patches": "patch_embed", "positions": "add_positions",
         "normal_cdf": "gelu", "loss": "cross_entropy", "attention": "dot_product attention",
@@ -129,6 +129,11 @@ def main() -> None:
         for name in ("minivit", "tests", "benchmarks", "setup.cfg"):
             copier = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copier(ROOT / name, folder / name)
+        for module in arguments.modules:
+            if checker_notices(module, source_path(module).read_text(encoding="utf-8")):
+                sys.exit(f"the checker's rows of {module} fail without a mutant: correct that first")
+        if not arguments.quick and pytest_notices(folder, module, source_path(module).read_text(encoding="utf-8")):
+            sys.exit("pytest fails without a mutant: correct that first")
         everything, by_checker, by_pytest = 0, 0, 0
         for module in arguments.modules:
             for description, source in mutants(source_path(module).read_text(encoding="utf-8")):
