@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, device_of, errstate, to_device
-from .checkpoint import load_model, save_model
+from .checkpoint import DTYPES, load_model, save_model
 from .config import ViTConfig
 from .errors import ConfigError, DataTypeError
 from .initial import initial_params
@@ -16,8 +16,6 @@ from .ops.softmax import softmax_forward
 from .parallel import WorkerPool, predict_logits
 from .params import Params
 from .preprocess import Preprocessing, check_images
-
-DTYPES = ("float32", "float64")
 
 
 class ViT:

@@ -1,4 +1,4 @@
-"""What depends on the machine: cores, malloc, locks."""
+"""What depends on the machine: cores, malloc."""
 
 import os
 import pathlib
@@ -10,7 +10,6 @@ import pytest
 
 from minivit import parallel
 from minivit.parallel import available_cores, keep_freed_memory
-from minivit.run.folder import _lock
 
 
 @pytest.fixture
@@ -86,22 +85,3 @@ def test_other_systems_are_left_alone(monkeypatch):
     monkeypatch.setattr(parallel.platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(parallel.ctypes, "CDLL", None)
     assert keep_freed_memory() is False
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
-def test_a_lock_has_one_holder_until_it_is_closed(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("")
-    with open(path) as one, open(path) as other:
-        assert _lock(one) and _lock(one)
-        assert not _lock(other)
-        one.close()
-        assert _lock(other)
-
-
-def test_where_files_have_no_locks_nothing_is_locked(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fcntl", None)  # import fcntl fails
-    path = tmp_path / "file"
-    path.write_text("")
-    with open(path) as one, open(path) as other:
-        assert _lock(one) and _lock(other)

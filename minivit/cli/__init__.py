@@ -16,8 +16,9 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0; 1 when training or a check failed; 2 for bad input; 130 after SIGINT (Ctrl-C),
-    143 after SIGTERM. What minivit or the operating system raises on purpose is one line; anything else is a bug, in
-    minivit or in an operation that was edited, and shows its traceback."""
+    143 after SIGTERM, 129 after SIGHUP (128 and the signal's number). What minivit or the operating system raises on
+    purpose is one line; anything else is a bug, in minivit or in an operation that was edited, and shows its
+    traceback."""
     with prepared_output(), prepared_warnings():
         return _run(argv)
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     arguments = make_parser().parse_args(argv)
     try:
-        with on_signals(_end):  # SIGTERM ends a command as Ctrl-C does
+        with on_signals(_end):  # SIGTERM and others end a command as Ctrl-C does
             status = arguments.command(arguments) or 0
             sys.stdout.flush()
             return status

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import glob
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,9 +22,9 @@ from ..learn.walk import walk as walk_through
 from ..parallel import WorkerPool, keep_freed_memory
 from ..preprocess import Preprocessing, ground_of, read_picture
 from ..run import Run, evaluation_split, load_run, overlap, resume_run, start_run
-from ..run.folder import PICTURES
+from ..run.folder import shell_name
 from ..run.overfit import overfit
-from ..run.pictures import save_confusion, save_pictures
+from ..run.pictures import draw_pictures, save_confusion
 from ..train import RECIPES, Recipe, TrainConfig, probabilities
 from ..train.evaluate import evaluate as measure
 from .output import complain, escaped
@@ -38,24 +37,23 @@ def train(arguments: argparse.Namespace) -> None:
     settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
     recipe = RECIPES[arguments.recipe] if arguments.recipe else Recipe("the defaults")
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
-    data, out, device = arguments.data or DEFAULT_DATA, arguments.out, arguments.device
+    data, device = arguments.data or DEFAULT_DATA, arguments.device or "cpu"
     if arguments.resume is not None:
-        others = arguments.recipe, arguments.data, out, arguments.overwrite, arguments.overfit_batch, arguments.init
-        if any(settings) or any(others):
-            raise ConfigError("--resume continues with the settings the run was started with: give no others beside it")
-        run = resume_run(arguments.resume, device)
+        _refuse_beside(arguments, "--resume", ("out", "overwrite", "init", "overfit_batch"))
+        run = resume_run(
+            arguments.resume, arguments.device, data=arguments.data, model_settings=model_settings,
+            train_settings=train_settings, say=_say, bar=True,
+        )  # fmt: skip
     elif arguments.overfit_batch:
-        return overfit(data, model_settings, train_settings, device)
+        _refuse_beside(arguments, "--overfit-batch", ("out", "overwrite", "init"))
+        return overfit(data, model_settings, train_settings, device, say=_say)
     else:
         config = TrainConfig(**train_settings)
-        run = start_run(data, out, model_settings, config, device, arguments.overwrite, arguments.init)
-    try:
-        drawn = all((run.folder / name).exists() for name in PICTURES) or save_pictures(run.folder)
-        note = "" if drawn else " (pip install minivit[viz] also draws its curves and mistakes)"
-    except OSError as error:
-        note = f" (its pictures cannot be written: {error.strerror})"
-    print(f"\nthe run is in {run.folder}{note}; next:")
-    name = shlex.quote(str(run.folder))
+        out, overwrite, init = arguments.out, arguments.overwrite, arguments.init
+        run = start_run(data, out, model_settings, config, device, overwrite, init, say=_say, bar=True)
+    note = draw_pictures(run.folder)
+    print(f"\nthe run is in {run.folder}{f' ({note})' if note else ''}; next:")
+    name = shell_name(run.folder)
     print(f"  minivit eval {name}                per class, and the confusion matrix")
     print(f"  minivit predict {name} digit.png   a photo or drawing of your own")
     print(f"  minivit info {name}                what the model is made of")
@@ -190,3 +188,14 @@ def _warn_of_overlap(run: Run, split: Split) -> None:
 def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of a config dataclass that were given as flags."""
     return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(config) if hasattr(arguments, f.name)}
+
+
+def _refuse_beside(arguments: argparse.Namespace, flag: str, names: tuple[str, ...]) -> None:
+    """Raise ConfigError, naming them, for flags that would be ignored beside another."""
+    found = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
+    if found:
+        raise ConfigError(f"{flag} has no use for {' and '.join(found)}: leave out one or the other")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

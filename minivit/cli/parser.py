@@ -44,6 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
         return made
 
     it = command(commands.train, "train", "train a model, and test it once at the end")
+    it.set_defaults(device=None)  # with --resume, the run's own
     it.add_argument("--data", help=f"{DATA_HELP} (default: {DEFAULT_DATA})")
     recipes = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
     it.add_argument(
@@ -51,7 +52,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     it.add_argument("--out", metavar="DIR", help="the run's folder (default: the first free runs/DATA-N)")
     it.add_argument("--overwrite", action="store_true", help="let --out replace the run that is in its folder")
-    it.add_argument("--resume", metavar="RUN", help="resume a run that was interrupted, with its own settings")
+    it.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="resume a run that was interrupted, with its own settings and on its own device; "
+        "--threads, --save-every, --device, and --data for data that have moved, may be others than before",
+    )
     it.add_argument(
         "--init", metavar="RUN", help="start from the weights of a run, with a learning-rate schedule of its own"
     )

@@ -2,6 +2,7 @@
 
 from .folder import Interrupted
 from .load import Run, evaluation_split, load_run, overlap
-from .start import resume_run, start_run
+from .resume import resume_run
+from .start import start_run
 
 __all__ = ["Interrupted", "Run", "evaluation_split", "load_run", "overlap", "resume_run", "start_run"]

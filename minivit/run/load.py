@@ -1,5 +1,6 @@
 """Reading a run back from its folder, and whether it has seen the images it is asked about."""
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +9,8 @@ from ..data.mnist import find_mnist
 from ..errors import CheckpointError, ConfigError, DataError
 from ..preprocess import check_images
 from ..vit import ViT
-from .folder import read_result, read_settings, resume_hint
+from .folder import resume_hint
+from .records import is_result_of, read_result, read_settings
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -19,7 +21,7 @@ class Run(NamedTuple):
     folder: Path
     model: ViT
     settings: dict[str, Any]  # config.json
-    result: dict[str, Any] | None  # result.json; None if training has not ended
+    result: dict[str, Any] | None  # result.json; None if training has not ended, or if it is of another model
 
 
 def load_run(path: str | Path, device: str = "cpu") -> Run:
@@ -31,11 +33,14 @@ def load_run(path: str | Path, device: str = "cpu") -> Run:
     found = PRETRAINED if path == "pretrained" else Path(path)
     folder = found.parent if found.is_file() else found
     model_file = found if found.is_file() else folder / "model.safetensors"
-    if not model_file.exists():
+    if not os.path.lexists(model_file):
         advice = resume_hint(folder) if (folder / "config.json").exists() else "train one with minivit train"
         raise CheckpointError(f"{path}: there is no trained model here; {advice}")
     model = ViT.load(model_file, device)
-    return Run(folder, model, read_settings(folder) or {}, read_result(folder))
+    settings, result = read_settings(folder) or {}, read_result(folder)
+    if result is not None and not is_result_of(result, settings, model_file):
+        result = None
+    return Run(folder, model, settings, result)
 
 
 def evaluation_split(run: Run, data: str, part: str) -> Split:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -63,7 +65,7 @@ def settings_of(monkeypatch):
     def parse(*arguments):
         found = []
 
-        def stop(data, out, model, config, device, overwrite, init):
+        def stop(data, out, model, config, device, overwrite, init, say, bar):
             found.extend((data, out, model, config, device, overwrite, init))
             raise KeyboardInterrupt
 
@@ -175,25 +177,20 @@ def test_the_last_line_is_the_result(trained, capsys):
     )
 
 
-@pytest.mark.parametrize(
-    "drawn, note",
-    [
-        (True, ""),
-        (False, " (pip install minivit[viz] also draws its curves and mistakes)"),
-        (None, " (its pictures cannot be written: full)"),
-    ],
-)
-def test_a_run_ends_well_without_its_pictures(drawn, note, trained, tmp_path, monkeypatch, capsys):
-    def draw(folder):
-        if drawn is None:
-            raise OSError(28, "full")
-        return drawn
-
-    monkeypatch.setattr(minivit.cli.commands, "save_pictures", draw)
-    folder = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("*.png"))
-    assert main(["train", "--resume", str(folder)]) == 0
+@pytest.mark.parametrize("reason, note", [("", ""), ("pip install it", " (pip install it)")])
+def test_a_run_ends_well_without_its_pictures(reason, note, trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(minivit.cli.commands, "draw_pictures", lambda folder: reason)
+    assert main(["train", "--resume", str(trained)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2] == f"the run is in {folder}{note}; next:" and LAST_LINE.fullmatch(lines[-1])
+    assert lines[2] == f"the run is in {trained}{note}; next:" and LAST_LINE.fullmatch(lines[-1])
+
+
+def test_a_notebooks_backend_does_not_cost_the_result(data, tmp_path, monkeypatch):
+    """Jupyter sets MPLBACKEND for `!minivit train`, and this Python may not have what it names."""
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    status, out, errors = tiny.minivit("train", "--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=1))
+    assert (status, errors) == (0, "") and LAST_LINE.fullmatch(out.splitlines()[-1])
+    assert "pictures cannot be drawn" in out or (tmp_path / "run" / "curves.png").exists() or "pip install" in out
 
 
 def test_a_name_with_spaces_can_be_pasted(data, tmp_path, capsys):
@@ -246,10 +243,58 @@ def test_large_settings_are_fine(flag, data, tmp_path):
     assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=1), *flag]) == 0
 
 
-def test_what_would_be_ignored_beside_resume_is_refused(trained, data, refused):
-    for more in (["--data", data], ["--out", "x"], ["--overwrite"], ["--threads", "2"], ["--recipe", "quick"]):
-        assert "give no others beside it" in refused("train", "--resume", trained, *more)
-    assert "give no others beside it" in refused("train", "--resume", trained, "--overfit-batch")
+def test_what_would_be_ignored_beside_resume_is_refused_by_name(trained, tmp_path, refused):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    for more in (["--out", "x"], ["--overwrite"], ["--init", "pretrained"], ["--overfit-batch"]):
+        assert f"--resume has no use for {more[0]}: leave out" in refused("train", "--resume", folder, *more)
+    line = refused("train", "--resume", folder, "--epochs", "90", "--batch-size", "18")
+    assert "has ended, and in it epochs is 60, not 90" in line and f"minivit train --init {folder} --out NEW" in line
+    line = refused("train", "--resume", folder, "--recipe", "quick")
+    assert "batch_size is 18, not 128" in line and "epochs is 60, not 6" in line
+
+
+def test_a_run_goes_on_elsewhere(data, tmp_path, refused, capsys):
+    """On another number of threads and with its data in another place, and with what it said itself."""
+    shutil.copytree(data, tmp_path / "data")
+    flags = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), *tiny.flags(epochs=20, batch_size=18)]
+    with tiny.start("train", *flags, "--threads", "1") as process:
+        assert process.stdout.readline().startswith("run ") and process.stdout.readline().startswith("epoch ")
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate()[1]
+    (tmp_path / "data").rename(tmp_path / "moved")
+    words = shlex.split(errors.split("minivit ")[-1])
+    line = refused(*words)
+    again = shlex.split(line.split("; minivit ")[1].split(" says where")[0])
+    assert again[-2:] == ["--data", "FOLDER"]
+    assert main([*again[:-1], str(tmp_path / "moved"), "--threads", "2", "--save-every", "1"]) == 0
+    assert LAST_LINE.fullmatch(capsys.readouterr().out.splitlines()[-1])
+    assert main(["train", "--data", data, "--out", str(tmp_path / "whole"), *flags[4:]]) == 0
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert models[0] == models[1]
+
+
+def test_what_would_be_ignored_beside_the_sanity_check_is_named(data, tmp_path, refused, capsys):
+    check = ["train", "--overfit-batch", "--data", data, *tiny.flags(dim=32, mlp_dim=32, learning_rate=0.01)]
+    for more in (["--out", tmp_path / "run"], ["--overwrite"], ["--init", "pretrained"]):
+        assert f"--overfit-batch has no use for {more[0]}: leave out" in refused(*check, *more)
+    capsys.readouterr()
+    assert main([*check, "--epochs", "3", "--ema", "0.9"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "note: this check makes no use of epochs, ema"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("command", ["info", "train"])
+def test_output_for_which_there_is_no_room(command, trained, data, tmp_path):
+    arguments = {
+        "info": [str(trained)],
+        "train": ["--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=100000, batch_size=18)],
+    }
+    with open("/dev/full", "w") as full, tiny.start(command, *arguments[command], stdout=full) as process:
+        errors = process.stderr.read()
+        assert process.wait(60) == (2 if command == "info" else 130)
+    assert errors.startswith("minivit: ") and errors.count("\n") == 1 and "No space left on device" in errors
+    if command == "train":
+        assert "everything is saved; resume it with: minivit train --resume" in errors
 
 
 def test_bad_input_is_refused_in_one_line(trained, data, tmp_path, refused):
@@ -518,7 +563,8 @@ def test_output_that_nobody_reads(data, tmp_path):
         process.stdout.close()
         errors = process.stderr.read()
         assert process.wait(60) == 130
-    assert errors.startswith("minivit: stopped, since nobody reads what it prints; all is kept, resume it with: ")
+    why = r"\(nobody reads what it prints\), everything is saved; resume it with: "
+    assert re.match(rf"minivit: stopped after step \d+ of 300000 {why}", errors)
     assert errors.count("\n") == 1 and (tmp_path / "run" / "state.safetensors").exists()
 
 
