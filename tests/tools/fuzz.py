@@ -20,15 +20,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivit import ViT, ViTConfig
+from minivit import ViT
 from minivit.checkpoint import load_model, read_tensors, write_tensors
 from minivit.data import load
 from minivit.data.idx import read_idx, write_idx
 from minivit.errors import DataWarning, MinivitError
 from minivit.preprocess import Preprocessing, read_picture
-from minivit.run.folder import read_metrics, read_result, read_settings
-from minivit.run.state import load_state, save_state
-from minivit.train import RunningSums, TrainConfig, Trainer
+from minivit.run.records import read_metrics, read_result, read_settings
+from minivit.run.state import load_state, state_bytes
+from minivit.train import Metrics, RunningSums, TrainConfig, Trainer
 from tests.tools import tiny
 
 MOST_SECONDS = 1.0  # of computing, for one file
@@ -73,21 +73,21 @@ def samples(folder: Path) -> dict[str, Sample]:
 
     trainer = Trainer(model, TrainConfig(batch_size=6, ema=0.9, threads=1))
     trainer.step(*tiny.images(6))
-    settings = {"format": 1, "data": "mnist5k", "data_sha256": "0", "model": model.config.to_dict()}
-    settings["train"] = trainer.config.to_dict()
-    save_state(folder / "state.safetensors", settings, trainer, RunningSums(1.0, 2, 6), [{"step": 1}], 3.0)
-    made["state"] = Sample(
-        folder / "state.safetensors", lambda path: load_state(path, settings, trainer), _forge_tensors
-    )
+    settings = {"format": 1, "run": "a", "data": "mnist5k", "data_sha256": "b", "init": None, "device": "cpu"}
+    settings |= {"model": model.config.to_dict(), "train": trainer.config.to_dict(), "preprocessing": None}
+    report = Metrics(1, 1, 2.0, 0.5, 1e-3, 0.1, 100.0, 2.0, 0.5)._asdict()
+    path = folder / "state.safetensors"
+    path.write_bytes(state_bytes(settings, trainer, RunningSums(1.0, 2, 6), [report], 3.0))
+    made["state"] = Sample(path, lambda path: load_state(path, settings, trainer), _forge_tensors)
 
-    confusion = [" ".join("1" * 3)] * 3
-    numbers = {"test_accuracy": 0.5, "test_correct": 1, "test_total": 2, "parameters": 3, "train_seconds": 4.0}
+    result = {"format": 1, "test_accuracy": 0.5, "test_correct": 1, "test_total": 2, "parameters": 3, "seed": 0}
+    result |= {"train_seconds": 4.0, "data": "mnist5k", "test_confusion": ["1 0", "1 0"], "tta": None}
     contents = {
         "config.json": json.dumps(settings, indent=2),
-        "result.json": json.dumps({**numbers, "seed": 0, "data": "mnist5k", "test_confusion": confusion}, indent=2),
-        "metrics.jsonl": 3 * (json.dumps({"step": 1, "epoch": 1, "loss": 2.0, "accuracy": 0.5}) + "\n"),
+        "result.json": json.dumps(result, indent=2),
+        "metrics.jsonl": 3 * (json.dumps(report) + "\n"),
     }
-    readers = {"config.json": _read_settings, "result.json": read_result, "metrics.jsonl": read_metrics}
+    readers = {"config.json": read_settings, "result.json": read_result, "metrics.jsonl": read_metrics}
     for name, content in contents.items():
         (folder / name).write_text(content)
         made[name] = Sample(folder / name, lambda path, read=readers[name]: read(path.parent), _forge_json)
@@ -122,26 +122,34 @@ def damaged(content: bytes, others: list[bytes], rng: Any) -> bytes:
     return bytes(new)
 
 
-def problem(sample: Sample, seconds: float = MOST_SECONDS) -> str | None:
-    """What is wrong with how a damaged file is read; None if nothing is."""
+class Outcome(NamedTuple):
+    refused: bool
+    problem: str | None = None
+
+
+def attempt(sample: Sample, seconds: float = MOST_SECONDS) -> Outcome:
+    """Read a damaged file, and judge what happens."""
     started, message = time.process_time(), None
     try:
         sample.read(sample.path)
     except (MinivitError, OSError) as error:
         message = str(error)
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    if (spent := time.process_time() - started) > seconds:
-        return f"it took {spent:.1f} s"
-    if message is not None and ("\n" in message or sample.path.name not in message):
-        return f"the message has several lines, or no name: {message!r}"
-    if message is not None and len(message.replace(str(sample.path), "")) > LONGEST:
-        return f"the message has {len(message)} characters: {message[:200]}..."
-    return None
+        return Outcome(True, f"{type(error).__name__}: {error}")
+    spent = time.process_time() - started
+    if spent > seconds:
+        return Outcome(message is not None, f"it took {spent:.1f} s")
+    if message is None:
+        return Outcome(False)
+    if "\n" in message or sample.path.name not in message:
+        return Outcome(True, f"the message has several lines, or does not name the file: {message!r}")
+    if len(message.replace(str(sample.path), "")) > LONGEST:
+        return Outcome(True, f"the message has {len(message)} characters: {message[:200]}...")
+    return Outcome(True)
 
 
-def fuzz(count: int, seed: int, made: dict[str, Sample]) -> Iterator[tuple[str, int, str | None]]:
-    """Damage `count` files, of every kind in turn: the kind, the seed that makes this file again, and the problem."""
+def fuzz(count: int, seed: int, made: dict[str, Sample]) -> Iterator[tuple[str, int, Outcome]]:
+    """Damage `count` files, of every kind in turn: the kind, the seed that makes this file again, and the outcome."""
     sound = {name: sample.path.read_bytes() for name, sample in made.items()}
     for number in range(seed, seed + count):
         rng = np.random.default_rng(number)
@@ -151,20 +159,13 @@ def fuzz(count: int, seed: int, made: dict[str, Sample]) -> Iterator[tuple[str, 
             sample.forge(sample.path, rng)
         else:
             sample.path.write_bytes(damaged(sound[name], list(sound.values()), rng))
-        yield name, number, problem(sample)
+        yield name, number, attempt(sample)
         sample.path.write_bytes(sound[name])
 
 
 def _read_picture(path: Path) -> None:
     for rule, channels in (("digit", 1), ("crop", 3)):
         read_picture(path, channels, Preprocessing(rule, "dark"))
-
-
-def _read_settings(folder: Path) -> None:
-    settings = read_settings(folder)
-    assert settings is not None
-    ViTConfig.from_dict(settings["model"])
-    TrainConfig.from_dict(settings["train"])
 
 
 def _forge_tensors(path: Path, rng: Any) -> None:
@@ -218,18 +219,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first file; the next have the next ones")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", DataWarning)
-    read, failures = Counter(), 0
+    files, refused, failures = Counter(), Counter(), 0
     with tempfile.TemporaryDirectory() as folder:
         made = samples(Path(folder))
         for sample in made.values():  # all is imported before memory is limited
             sample.read(sample.path)
         limit_memory()
-        for name, seed, trouble in fuzz(arguments.count, arguments.seed, made):
-            read[name] += 1
-            if trouble is not None:
+        for name, seed, outcome in fuzz(arguments.count, arguments.seed, made):
+            files[name] += 1
+            refused[name] += outcome.refused
+            if outcome.problem is not None:
                 failures += 1
-                print(f"seed {seed}, {name}: {trouble}", flush=True)
-    print(f"{sum(read.values())} damaged files of {len(read)} kinds, {failures} failures")
+                print(f"seed {seed}, {name}: {outcome.problem}", flush=True)
+    print(", ".join(f"{name} {refused[name]} of {files[name]} refused" for name in files))
+    print(f"{files.total()} damaged files of {len(files)} kinds, {failures} failures")
     return 1 if failures else 0
 
 
