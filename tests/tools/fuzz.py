@@ -8,11 +8,14 @@ computing, and without memory for what a header promises. Anything else is a fai
 """
 
 import argparse
+import gzip
 import json
+import struct
 import sys
 import tempfile
 import time
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +56,7 @@ def samples(folder: Path) -> dict[str, Sample]:
     pixels = load("mnist5k").test.images[::100, 0]
     for name in ("images-idx3-ubyte", "images-idx3-ubyte.gz"):
         write_idx(folder / name, pixels)
-        made[name] = Sample(folder / name, read_idx)
+        made[name] = Sample(folder / name, read_idx, _forge_gzip if name.endswith(".gz") else None)
     try:
         from PIL import Image, features
     except ImportError:
@@ -65,7 +68,7 @@ def samples(folder: Path) -> dict[str, Sample]:
         if mode == "I;16":
             page = Image.fromarray(np.asarray(page).astype("uint16") * 200)
         page.save(folder / f"digit.{ending}")
-        made[ending] = Sample(folder / f"digit.{ending}", _read_picture)
+        made[ending] = Sample(folder / f"digit.{ending}", _read_picture, _forge_png if ending == "png" else None)
 
     model = ViT(tiny.config(), preprocessing=Preprocessing("digit", "dark", (8, 8)))
     model.save(folder / "model.safetensors")
@@ -166,6 +169,23 @@ def fuzz(count: int, seed: int, made: dict[str, Sample]) -> Iterator[tuple[str, 
 def _read_picture(path: Path) -> None:
     for rule, channels in (("digit", 1), ("crop", 3)):
         read_picture(path, channels, Preprocessing(rule, "dark"))
+
+
+def _forge_gzip(path: Path, rng: Any) -> None:
+    content = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(damaged(content, [content], rng), 1))
+
+
+def _forge_png(path: Path, rng: Any) -> None:
+    """Other sizes, depths and kinds of colours in its header."""
+    content = bytearray(path.read_bytes())
+    width, height = (int(rng.choice([0, 1, 9, 68, 10**4, 10**6, 0x7FFFFFFF])) for _ in range(2))
+    depth, colour, *others = (
+        int(rng.choice(values)) for values in ([1, 8, 16], [0, 2, 3, 4, 6], [0, 1], [0, 1], [0, 1])
+    )
+    content[16:29] = struct.pack(">IIBBBBB", width, height, depth, colour, *others)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
 
 
 def _forge_tensors(path: Path, rng: Any) -> None:
