@@ -79,10 +79,19 @@ def load_model(path: str | Path) -> tuple[Params, ViTConfig, Preprocessing | Non
     if {name: array.shape for name, array in tensors.items()} != shapes:
         wrong = sorted(n for n in {*tensors, *shapes} if n not in tensors or tensors[n].shape != shapes.get(n))
         raise CheckpointError(f"{path}: its tensors are not those of its config: see {', '.join(wrong[:3])}")
-    params = Params.zeros(shapes, tensors["norm.weight"].dtype)
+    params = Params.zeros(shapes, tensors["patch_embed.proj.weight"].dtype)
     for name, value in tensors.items():
         params[name] = value
     return params, config, preprocessing
+
+
+def written_by_minivit(path: str | Path) -> bool:
+    """Whether a file is a safetensors file of minivit's; False also for files that are damaged or missing."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def _sealed(arrays: Mapping[str, np.ndarray], content: dict[str, Any]) -> str:

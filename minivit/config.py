@@ -11,6 +11,7 @@ from .settings import check, check_choice, check_count, check_types, option, rea
 
 NORMS = ("tokens", "pool")
 POSITIONS = ("learned", "sincos1d", "sincos2d", "none")
+RESIZES = ("bicubic-antialias", "bicubic", "bicubic+0.1", "bilinear", "corner")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class ViTConfig:
     image_size is a side S or a pair (Sh, Sw), in pixels. pixel_mean and pixel_std hold one value per channel, for
     pixels in [0, 1]; None means 0 and 1, and training fills them in from its training split. class_names holds a name
     for each class; None means that the classes are called by their numbers. classes None: no head, and the model's
-    output is what a head would read. pool "mean" averages all tokens, class token and registers included; "patches"
+    output is what a head would read. embedding: the output of the head is no logits but an embedding, as CLIP's is.
+    resize: how learned positions are resized to another image size, as the library did that the weights come from; None:
+    "bicubic-antialias". pool "mean" averages all tokens, class token and registers included; "patches"
     leaves these out, as timm's average pooling does.
     """
 
@@ -50,6 +53,8 @@ class ViTConfig:
     norm_eps: float = option(1e-6, "added to the variance in every LayerNorm")
     qkv_bias: bool = option(True, "add a bias to queries, keys and values")
     head_hidden: int | None = option(None, "hidden width of an MLP head; off: a linear head", none="off")
+    embedding: bool = option(False, "the head gives an embedding, no logits", from_data=True)
+    resize: str | None = option(None, "how positions are resized to another image size", RESIZES, from_data=True)
     dropout: float = option(0.0, "dropout on the embeddings and on the residual branches")
     attention_dropout: float = option(0.0, "dropout on the attention weights")
     drop_path: float = option(
@@ -87,6 +92,9 @@ class ViTConfig:
         check_choice("norm", self.norm, NORMS)
         check_choice("positions", self.positions, POSITIONS)
         check_choice("gelu", self.gelu, FORMS)
+        if self.resize is not None:
+            check_choice("resize", self.resize, RESIZES)
+        check(not self.embedding or self.classes is not None, "embedding: a model without classes has no head")
         if self.positions == "sincos1d":
             check(self.dim % 2 == 0, f"positions 'sincos1d' needs an even dim, not {self.dim}")
         if self.positions == "sincos2d":

@@ -111,6 +111,12 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         raise CheckpointError(f"{path}: damaged, a line of it is not JSON ({error})") from None
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder's config.json is a run's: other libraries write one, too."""
+    values = read_json(folder / "config.json")
+    return isinstance(values, dict) and values.keys() >= SETTINGS
+
+
 def read_settings(folder: Path) -> dict[str, Any] | None:
     """What config.json holds, in today's format; None if there is none. Raises CheckpointError if it is damaged or of a
     later format."""

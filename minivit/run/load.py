@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..checkpoint import written_by_minivit
 from ..data import Split, load, split_validation
 from ..data.mnist import find_mnist
 from ..errors import CheckpointError, DataError
 from ..vit import ViT
-from .folder import read_result, read_settings, resume_hint
+from ..weights import find_weights
+from .folder import is_run, read_result, read_settings, resume_hint
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -21,19 +23,23 @@ class Run(NamedTuple):
     result: dict[str, Any] | None  # result.json; None if training has not ended
 
 
-def load_run(path: str | Path, device: str = "cpu") -> Run:
+def load_run(path: str | Path, device: str = "cpu", **answers: Any) -> Run:
     """Read a run from its folder, from the path of its model.safetensors, or, for the word "pretrained", the run that
-    comes with minivit.
+    comes with minivit; or the model of another library from its file or folder, which has no settings and no result.
 
-    Raises CheckpointError, in one line, if there is no trained model or a file of the run is damaged.
+    answers: what `ViT.load` takes by name, image_size for example. Raises CheckpointError, in one line, if there is no
+    model or a file is damaged; ConfigError for what has to be said beside another library's file.
     """
     found = PRETRAINED if path == "pretrained" else Path(path)
     folder = found.parent if found.is_file() else found
-    model_file = found if found.is_file() else folder / "model.safetensors"
-    if not model_file.exists():
-        advice = resume_hint(folder) if (folder / "config.json").exists() else "train one with minivit train"
-        raise CheckpointError(f"{path}: there is no trained model here; {advice}")
-    model = ViT.load(model_file, device)
+    if not found.exists():
+        raise CheckpointError(f"{path}: there is no trained model here; train one with minivit train")
+    if found.is_dir() and not (folder / "model.safetensors").exists() and is_run(folder):
+        raise CheckpointError(f"{path}: there is no trained model here; {resume_hint(folder)}")
+    model_file = find_weights(found)
+    model = ViT.load(model_file, device=device, **answers)
+    if not written_by_minivit(model_file):
+        return Run(folder, model, {}, None)
     return Run(folder, model, read_settings(folder) or {}, read_result(folder))
 
 

@@ -1,0 +1,11 @@
+"""Other people's ViTs, in and out: their files, configs and names.
+
+A family's table (timm.py, huggingface.py, openclip.py, google.py) says which tensor is which of our parameters; it is
+read in one direction to load and in the other to export.
+"""
+
+from .files import find_weights
+from .load import Description, describe, load_weights
+from .settle import ASKED, Answers
+
+__all__ = ["ASKED", "Answers", "Description", "describe", "find_weights", "load_weights"]

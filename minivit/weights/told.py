@@ -1,0 +1,98 @@
+"""What the config files beside somebody else's weights tell, in our terms."""
+
+import math
+from typing import Any, NamedTuple
+
+from ..config import ViTConfig
+from ..errors import CheckpointError
+from ..preprocess import Preprocessing
+
+# The normalisations that published models use: mean and standard deviation of each channel, of pixels in [0, 1].
+PIXELS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "half": ((0.5,), (0.5,)),
+    "none": ((0.0,), (1.0,)),
+}
+
+
+class Told(NamedTuple):
+    """What the files beside the weights tell.
+
+    settings: fields of ViTConfig. image_size: the native one, in pixels. preprocessing: of picture files. sizes: width
+    and depth, to be compared with the tensors'. licence: as the publisher names it. notes: what cannot be kept.
+    """
+
+    settings: dict[str, Any] = {}
+    image_size: int | tuple[int, int] | None = None
+    preprocessing: Preprocessing | None = None
+    sizes: dict[str, int] = {}
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def names_of(labels: Any) -> tuple[str, ...] | None:
+    """Class names, from a list or from {number: name}; None if there are none, or only transformers' placeholders.
+    Names that occur twice, as in ImageNet, get their number behind them."""
+    if isinstance(labels, dict):
+        try:
+            labels = [name for _, name in sorted((int(number), name) for number, name in labels.items())]
+        except (ValueError, TypeError):
+            return None
+    if not isinstance(labels, (list, tuple)) or not labels or not all(isinstance(name, str) for name in labels):
+        return None
+    if all(name == f"LABEL_{k}" for k, name in enumerate(labels)):
+        return None
+    return tuple(name if labels.count(name) == 1 else f"{name} ({k})" for k, name in enumerate(labels))
+
+
+def size_of(value: Any) -> int | tuple[int, int] | None:
+    """An image size, as the files give it: a side, or height and width; None if it is neither."""
+    sides = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, (list, tuple)) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        return None
+    return sides if sides[0] != sides[1] else sides[0]
+
+
+def for_size(preprocessing: Preprocessing, size: tuple[int, int]) -> Preprocessing:
+    """The preprocessing for another image size (Sh, Sw): the same share of the picture is seen."""
+    edge = preprocessing.short_edge
+    if edge is not None and size != preprocessing.size:
+        edge = max(round(edge * min(size) / min(preprocessing.size)), min(size))
+    return Preprocessing(preprocessing.rule, preprocessing.ground, size, edge, preprocessing.interpolation)
+
+
+def expect(path: Any, condition: bool, message: str) -> None:
+    """Raise CheckpointError about a file, unless the condition holds."""
+    if not condition:
+        raise CheckpointError(f"{path}: {message}")
+
+
+def number(values: dict[str, Any], name: str) -> float | None:
+    """A finite number among the values; None if there is none of this name."""
+    value = values.get(name)
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if good else None  # type: ignore[arg-type]
+
+
+def numbers(values: dict[str, Any], name: str) -> tuple[float, ...] | None:
+    """A list of finite numbers among the values; None if there is none of this name."""
+    value = values.get(name)
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    found = tuple(number({"": one}, "") for one in value)
+    return None if None in found else found  # type: ignore[return-value]
+
+
+def channels_of(values: tuple[float, ...], config_channels: int) -> tuple[float, ...]:
+    """One value for each channel, from one for all of them, or from one for each."""
+    return values * config_channels if len(values) == 1 else values
+
+
+def check_sizes(path: Any, told: Told, values: dict[str, Any] | ViTConfig) -> None:
+    """Raise CheckpointError if a config is of another model than the tensors beside it."""
+    for name, size in told.sizes.items():
+        there = values[name] if isinstance(values, dict) else getattr(values, name)
+        expect(
+            path, size == there, f"the config beside it is of another model: {name} {size}, its tensors have {there}"
+        )
