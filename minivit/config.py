@@ -21,10 +21,10 @@ class ViTConfig:
     image_size is a side S or a pair (Sh, Sw), in pixels. pixel_mean and pixel_std hold one value per channel, for
     pixels in [0, 1]; None means 0 and 1, and training fills them in from its training split. class_names holds a name
     for each class; None means that the classes are called by their numbers. classes None: no head, and the model's
-    output is what a head would read. embedding: the output of the head is no logits but an embedding, as CLIP's is.
-    resize: how learned positions are resized to another image size, as the library did that the weights come from; None:
-    "bicubic-antialias". pool "mean" averages all tokens, class token and registers included; "patches"
-    leaves these out, as timm's average pooling does.
+    output is what a head would read. pool "mean" averages all tokens, class token and registers included; "patches"
+    leaves these out, as timm's average pooling does. embedding: the head's output is an embedding, as CLIP's is, and
+    no logits. resize: how learned positions are resized to another image size, as the library does that the weights
+    come from; None: "bicubic-antialias".
     """
 
     image_size: int | tuple[int, int] = option(28, "image side in pixels, or height and width", from_data=True)

@@ -21,6 +21,8 @@ from .table import inward, third
 from .told import Told, check_sizes, for_size
 
 LOG = logging.getLogger("minivit.weights")
+
+
 class Description(NamedTuple):
     """What is known of a file of weights from its header and the files beside it.
 

@@ -118,5 +118,3 @@ def config_of(path: Path, values: dict[str, Any]) -> ViTConfig:
         return ViTConfig(**values)
     except ConfigError as error:
         raise CheckpointError(f"{path}: makes no model of minivit's: {error}") from None
-
-

@@ -176,12 +176,9 @@ def _grid(
         side = math.isqrt(max(number, 0))
         if side and side * side == number:
             return {"image_size": side * P}
-    registers = values["registers"]
-    if (
-        registers
-        and math.isqrt(rows - registers - values["class_token"]) ** 2 == rows - registers - values["class_token"]
-    ):
+    patches = rows - values["class_token"] - values["registers"]
+    if values["registers"] and patches > 0 and math.isqrt(patches) ** 2 == patches:
         raise CheckpointError(f"{path}: its registers have positions, which minivit does not have")
     raise CheckpointError(
-        f"{path}: its {rows} positions are no square grid of patches, and no config beside it tells the size of its images"
+        f"{path}: its {rows} positions are no square grid of patches, and no config beside it tells the image size"
     )

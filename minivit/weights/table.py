@@ -37,9 +37,9 @@ class Family(NamedTuple):
     """How a library lays out a ViT in a file. Names in it may have {i} for the number of a block.
 
     name: what messages call it. rows: its table; the first row is the weight of the patch embedding, by which a file is
-    recognised. marks: tensors that must be there as well, behind the prefix; absent: tensors that must not be. prefixes:
-    what may stand in front of the names; wrappers: what may stand in front of that, repeatedly.
-    settings: ViTConfig's fields that the library's code fixes. pixels: the normalisation that it fixes, a key of PIXELS.
+    recognised. marks: tensors that must be there as well, behind the prefix; absent: tensors that must not be.
+    prefixes: what may stand in front of the names; wrappers: what may stand in front of that, repeatedly.
+    settings: ViTConfig's fields that the library's code fixes. pixels: the normalisation that it fixes, in PIXELS.
     heads: {width: heads} that it fixes; head_width: the width of a head that it fixes.
     zeros: parameters of ours that the layout lacks, and that are zero. before_head: a layer between the pooling and the
     head that minivit does not have: where it is, the model is loaded without its head.

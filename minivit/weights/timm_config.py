@@ -130,12 +130,10 @@ def _preprocessing(published: dict[str, Any], size: Any) -> tuple[Preprocessing 
     sides = size if isinstance(size, tuple) else (size, size)
     notes = []
     if form not in INTERPOLATIONS:
-        notes.append(f"interpolation {form!r} is not known here: bicubic is used")
+        notes.append(f"interpolation {form!r} is not known: bicubic is used")
         form = "bicubic"
     if mode == "border" or (mode == "squash" and share != 1):
-        notes.append(
-            f"crop_mode {mode!r} with crop_pct {share:g} is not known here: pictures are resized to the whole frame"
-        )
+        notes.append(f"crop_mode {mode!r} with crop_pct {share:g} is not known: pictures fill the whole frame")
     try:
         if mode in ("squash", "border"):
             return Preprocessing("squash", "light", sides, None, form), tuple(notes)

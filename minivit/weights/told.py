@@ -3,7 +3,6 @@
 import math
 from typing import Any, NamedTuple
 
-from ..config import ViTConfig
 from ..errors import CheckpointError
 from ..preprocess import Preprocessing
 
@@ -89,10 +88,10 @@ def channels_of(values: tuple[float, ...], config_channels: int) -> tuple[float,
     return values * config_channels if len(values) == 1 else values
 
 
-def check_sizes(path: Any, told: Told, values: dict[str, Any] | ViTConfig) -> None:
+def check_sizes(path: Any, told: Told, values: dict[str, Any]) -> None:
     """Raise CheckpointError if a config is of another model than the tensors beside it."""
     for name, size in told.sizes.items():
-        there = values[name] if isinstance(values, dict) else getattr(values, name)
-        expect(
-            path, size == there, f"the config beside it is of another model: {name} {size}, its tensors have {there}"
-        )
+        if values[name] != size:
+            raise CheckpointError(
+                f"{path}: the config beside it is of another model: {name} {size}, the tensors have {values[name]}"
+            )
