@@ -93,7 +93,7 @@ def read_structure(found: Found, image_size: int | tuple[int, int] | None) -> di
         raise CheckpointError(f"{path}: patches of {patch['p']} x {patch['q']} pixels, which minivit does not have")
     if hidden is None or back is None:
         raise CheckpointError(f"{path}: its first block has no MLP of two linear layers")
-    if hidden["out"] == 2 * back["in"]:
+    if hidden["o"] == 2 * back["i"]:
         raise CheckpointError(f"{path}: a SwiGLU in its MLP (DINOv2 giant, EVA-02), which minivit does not have")
     registers, head, positions = map(found.sizes, ("reg_token", "head.weight", "pos_embed"))
     values = {
@@ -101,8 +101,8 @@ def read_structure(found: Found, image_size: int | tuple[int, int] | None) -> di
         "channels": patch["c"],
         "dim": patch["d"],
         "depth": _depth(found),
-        "mlp_dim": hidden["out"],
-        "classes": None if head is None else head["out"],
+        "mlp_dim": hidden["o"],
+        "classes": None if head is None else head["o"],
         "class_token": found.row("cls_token") is not None,
         "registers": 0 if registers is None else registers["n"],
         "positions": "none" if positions is None else "learned",

@@ -11,8 +11,8 @@ from einops import rearrange
 from ..config import ViTConfig
 
 VECTOR = "d -> d"
-LINEAR = "out in -> in out"  # torch stores the weight of a linear layer as (out, in)
-AS_OURS = "in out -> in out"
+LINEAR = "o i -> i o"  # torch stores the weight of a linear layer as (out, in)
+AS_OURS = "i o -> i o"
 CONVOLUTION = "d c p q -> (c p q) d"  # the patch embedding as torch's convolution, (D, C, P, P)
 TOKENS = "1 n d -> 1 n d"  # positions, class token, registers
 
