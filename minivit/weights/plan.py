@@ -58,9 +58,10 @@ def plan_of(found: Found, config: ViTConfig) -> Plan:
     taken = {match.name for match in matches}
     unused: list[str] = []
     unknown: list[str] = []
+    allowed = _may_be_unused(found)
     for name, key in found.names.items():
         if key not in taken:
-            (unused if _numberless(name) in _may_be_unused(found) else unknown).append(key)
+            (unused if name in allowed or _numberless(name) in allowed else unknown).append(key)
     return Plan(sorted(matches, key=lambda match: order[match.name]), unused, unknown)
 
 
@@ -74,7 +75,8 @@ def check_unknown(found: Found, plan: Plan) -> None:
 
 
 def _numberless(name: str) -> str:
-    return re.sub(r"(?<=[._])\d+(?=[./])", "{i}", name)
+    """A name with {i} in place of the number of a block."""
+    return re.sub(r"(?<=\.)\d+(?=\.)", "{i}", name)
 
 
 def _may_be_unused(found: Found) -> set[str]:

@@ -1,5 +1,5 @@
-"""Tiny files with the published names of every layout, written out here and not taken from minivit's tables, with random
-values. D = 12, two blocks of three heads, an MLP of 20, images of 8 x 8 in patches of 4, five classes."""
+"""Tiny files with the published names of every layout, written out here and not taken from minivit's tables, with
+random values. D = 12, two blocks of three heads, an MLP of 20, images of 8 x 8 in patches of 4, five classes."""
 
 import json
 from pathlib import Path
