@@ -4,8 +4,9 @@ A family's table (timm.py, huggingface.py, openclip.py, google.py) says which te
 read in one direction to load and in the other to export.
 """
 
+from .export import TARGETS, convert
 from .files import find_weights
 from .load import Description, describe, load_weights
 from .settle import ASKED, Answers
 
-__all__ = ["ASKED", "Answers", "Description", "describe", "find_weights", "load_weights"]
+__all__ = ["ASKED", "TARGETS", "Answers", "Description", "convert", "describe", "find_weights", "load_weights"]
