@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import insight
+from .. import insight, weights
 from ..config import ViTConfig
 from ..data import fetch_mnist, load, split_validation
 from ..errors import ConfigError
@@ -19,7 +19,7 @@ from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
 from ..parallel import WorkerPool, keep_freed_memory
 from ..preprocess import Preprocessing, check_batch, ground_of, read_picture
-from ..run import Run, load_run, overlap, resume_run, start_run
+from ..run import Run, load_run, of_minivit, overlap, resume_run, start_run
 from ..run.folder import PICTURES
 from ..run.overfit import overfit
 from ..run.pictures import save_confusion, save_pictures
@@ -36,7 +36,15 @@ def train(arguments: argparse.Namespace) -> None:
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
     data, out, device = arguments.data or DEFAULT_DATA, arguments.out, arguments.device
     if arguments.resume is not None:
-        others = arguments.recipe, arguments.data, out, arguments.overwrite, arguments.overfit_batch, arguments.init
+        others = (
+            arguments.recipe,
+            arguments.data,
+            out,
+            arguments.overwrite,
+            arguments.overfit_batch,
+            arguments.init,
+            arguments.pixels,
+        )
         if any(settings) or any(others):
             raise ConfigError("--resume continues with the settings the run was started with: give no others beside it")
         run = resume_run(arguments.resume, device)
@@ -44,7 +52,9 @@ def train(arguments: argparse.Namespace) -> None:
         return overfit(data, model_settings, train_settings, device)
     else:
         config = TrainConfig(**train_settings)
-        run = start_run(data, out, model_settings, config, device, arguments.overwrite, arguments.init)
+        run = start_run(
+            data, out, model_settings, config, device, arguments.overwrite, arguments.init, arguments.pixels
+        )
     try:
         drawn = all((run.folder / name).exists() for name in PICTURES) or save_pictures(run.folder)
         note = "" if drawn else " (pip install minivit[viz] also draws its curves and mistakes)"
@@ -62,7 +72,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    run = load_run(arguments.run, arguments.device)
+    run = _load(arguments)
     if arguments.out and not Path(arguments.out).parent.is_dir():
         raise FileNotFoundError(
             f"there is no folder {Path(arguments.out).parent} to draw in: make it, or choose another"
@@ -96,7 +106,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    run = load_run(arguments.run, arguments.device)
+    run = _load(arguments)
     config = run.model.config
     preprocessing = run.model.preprocessing or Preprocessing.default(config)
     pictures = np.stack([read_picture(path, config.channels, preprocessing) for path in arguments.images])
@@ -108,7 +118,10 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def info(arguments: argparse.Namespace) -> None:
-    run = load_run(arguments.run)
+    if not of_minivit(arguments.run):
+        print(weights.report(weights.describe(arguments.run, weights.Answers(**_answers(arguments)))))
+        return
+    run = _load(arguments)
     params = run.model.params
     width = max(map(len, params))
     print(f"{'parameter':<{width}}  {'shape':<14}{'values':>9}")
@@ -122,6 +135,19 @@ def info(arguments: argparse.Namespace) -> None:
         print(f"{'preprocessing':<18}rule {made.rule}, {made.ground} ground, {made.interpolation} interpolation")
     if run.result:
         print(f"\ntrained on {run.result['data']}, seed {run.result['seed']}: {result_line(run.result)}")
+
+
+def convert(arguments: argparse.Namespace) -> None:
+    model, licence = _load(arguments).model, None
+    if not of_minivit(arguments.run):
+        description = weights.describe(arguments.run, weights.Answers(**_answers(arguments)))
+        licence = description.licence
+        if description.plan.unused:
+            print(f"not used and not written: {', '.join(weights.grouped(description.plan.unused))}")
+    notes = weights.convert(model.params, model.config, model.preprocessing, arguments.out, arguments.to, licence)
+    for note in notes:
+        print(f"note: {note}")
+    print(f"written to {arguments.out}: {model.params.flat.size:,} values, for {arguments.to}")
 
 
 def data(arguments: argparse.Namespace) -> None:
@@ -146,10 +172,19 @@ def walk(arguments: argparse.Namespace) -> None:
 
 
 def attend(arguments: argparse.Namespace) -> None:
-    model = load_run(arguments.run, arguments.device).model
+    model = _load(arguments).model
     preprocessing = model.preprocessing or Preprocessing.default(model.config)
     picture = read_picture(arguments.image, model.config.channels, preprocessing)
     print(insight.attend(model, picture, arguments.out))
+
+
+def _answers(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was said about another library's file."""
+    return {name: getattr(arguments, name) for name in weights.Answers._fields}
+
+
+def _load(arguments: argparse.Namespace) -> Run:
+    return load_run(arguments.run, getattr(arguments, "device", "cpu"), **_answers(arguments))
 
 
 def _tta(run: Run, arguments: argparse.Namespace) -> int:

@@ -43,6 +43,15 @@ def load_run(path: str | Path, device: str = "cpu", **answers: Any) -> Run:
     return Run(folder, model, read_settings(folder) or {}, read_result(folder))
 
 
+def of_minivit(path: str | Path) -> bool:
+    """Whether what `load_run` takes is a run or a model of minivit's, and not another library's; True also for what
+    does not exist, so that `load_run` says so."""
+    found = PRETRAINED if path == "pretrained" else Path(path)
+    if not found.exists() or (found.is_dir() and is_run(found)):
+        return True
+    return written_by_minivit(find_weights(found))
+
+
 def overlap(run: Run, split: Split) -> int | None:
     """How many images of a split (n, C, Sh, Sw) the run was trained on, compared pixel by pixel; None if the run's
     data are not on this machine."""

@@ -31,7 +31,7 @@ from .folder import (
     resume_hint,
     rewind_to_last_save,
 )
-from .load import Run, load_run
+from .load import Run, load_run, of_minivit
 from .settings import config_for
 from .signals import stop_on_signals
 from .state import load_state, save_state
@@ -53,13 +53,15 @@ def start_run(
     device: str = "cpu",
     overwrite: bool = False,
     init: str | None = None,
+    pixels: str | None = None,
 ) -> Run:
     """Train a model on a data set from start to end: what `minivit train` does. Prints as it goes.
 
     data: "mnist5k", "mnist" or a folder of IDX files; out: the run's folder; model_settings: ViTConfig's fields, but
     for those that the data decide (image size, channels, classes, pixel statistics). init: a run, or a model's file,
     whose weights to start from instead of random ones; its config is taken over, and `model_settings` may change in it
-    what changes no shape (the dropouts, for example).
+    what changes no shape (the dropouts, for example). pixels: the normalisation, where `init` is another library's file
+    that does not tell it.
     Raises Interrupted after SIGINT or SIGTERM, TrainingError for a loss that is not finite, FileExistsError if `out`
     holds a run already and `overwrite` is false, OSError if it cannot be written, ConfigError if the data or the
     settings do not fit the model of `init`.
@@ -73,7 +75,7 @@ def start_run(
         model_config = config_for(train.images, dataset.classes, model_settings)
         model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
     else:
-        model = _initialised(init, train.images, dataset.classes, model_settings, device)
+        model = _initialised(init, train.images, dataset.classes, model_settings, device, pixels)
     folder = new_folder(data, out, overwrite)
     settings = {
         "format": FORMAT,
@@ -111,7 +113,8 @@ def resume_run(path: str, device: str = "cpu") -> Run:
         parts = _Parts(*split_validation(dataset.train, config.validation), dataset.test)
         init = settings.get("init")
         if init is not None and not (folder / STATE).exists():
-            model = _initialised(init, parts.train.images, dataset.classes, settings["model"], device)
+            known = "none"  # the settings of the model hold the normalisation that was used
+            model = _initialised(init, parts.train.images, dataset.classes, settings["model"], device, known)
         else:  # what is random here is replaced by the state, or is where the run began
             made = settings.get("preprocessing")
             preprocessing = Preprocessing.from_dict(made) if made else Preprocessing.of_images(parts.train.images)
@@ -120,9 +123,16 @@ def resume_run(path: str, device: str = "cpu") -> Run:
         return _train(folder, settings, parts, model, config)
 
 
-def _initialised(init: str, images: np.ndarray, classes: int, model_settings: dict[str, Any], device: str) -> ViT:
-    """The model of a run, with these settings changed, for images (n, C, Sh, Sw) and a number of classes."""
-    model = load_run(init, device).model
+def _initialised(
+    init: str, images: np.ndarray, classes: int, model_settings: dict[str, Any], device: str, pixels: str | None
+) -> ViT:
+    """The model of a run, or of another library's file, with these settings changed, for images (n, C, Sh, Sw) and a
+    number of classes."""
+    if of_minivit(init):
+        model = load_run(init, device).model
+    else:
+        told = {name: model_settings[name] for name in ("gelu", "norm_eps", "heads") if name in model_settings}
+        model = load_run(init, device, **told, pixels=pixels).model
     if images.shape[1:] != model.config.image_shape or classes != model.config.classes:
         raise ConfigError(
             f"--init {init} reads images of {model.config.image_shape} (channels, height, width) in "

@@ -7,6 +7,19 @@ read in one direction to load and in the other to export.
 from .export import TARGETS, convert
 from .files import find_weights
 from .load import Description, describe, load_weights
+from .report import grouped, report
 from .settle import ASKED, Answers
+from .told import PIXELS
 
-__all__ = ["ASKED", "TARGETS", "Answers", "Description", "convert", "describe", "find_weights", "load_weights"]
+__all__ = [
+    "ASKED",
+    "PIXELS",
+    "TARGETS",
+    "Answers",
+    "Description",
+    "convert",
+    "describe",
+    "find_weights",
+    "load_weights",
+    "report",
+]

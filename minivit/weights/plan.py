@@ -61,7 +61,7 @@ def plan_of(found: Found, config: ViTConfig) -> Plan:
     allowed = _may_be_unused(found)
     for name, key in found.names.items():
         if key not in taken:
-            (unused if name in allowed or _numberless(name) in allowed else unknown).append(key)
+            (unused if name in allowed or numberless(name) in allowed else unknown).append(key)
     return Plan(sorted(matches, key=lambda match: order[match.name]), unused, unknown)
 
 
@@ -74,7 +74,7 @@ def check_unknown(found: Found, plan: Plan) -> None:
         )
 
 
-def _numberless(name: str) -> str:
+def numberless(name: str) -> str:
     """A name with {i} in place of the number of a block."""
     return re.sub(r"(?<=\.)\d+(?=\.)", "{i}", name)
 
