@@ -20,6 +20,7 @@ __all__ = [
     "convert",
     "describe",
     "find_weights",
+    "grouped",
     "load_weights",
     "report",
 ]

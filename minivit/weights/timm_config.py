@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..preprocess import Preprocessing
 from ..preprocess.pictures import INTERPOLATIONS
 from .refused import ARGUMENTS, refused_architecture
-from .told import Told, expect, names_of, number, numbers, size_of
+from .told import Told, expect, names_of, number, pixels_of, section, size_of, text, whole
 
 ARCHITECTURE = r"(vit|deit3?|flexivit|eva_large|beit3|test_vit)\d?_"  # those that the rules are about
 HEAD_WIDTHS = (
@@ -59,37 +59,43 @@ QUICK = {
 
 def read_timm(values: dict[str, Any], path: Path) -> Told:
     """What a config.json of timm's tells. Raises CheckpointError, in one line, for what minivit does not have."""
-    name, arguments = str(values.get("architecture")), values.get("model_args") or {}
-    published = values.get("pretrained_cfg") or {key: values[key] for key in values if key != "architecture"}
-    expect(path, isinstance(arguments, dict) and isinstance(published, dict), "its settings are no dictionaries")
+    name, arguments = str(values.get("architecture")), section(values, "model_args")
+    published = section(values, "pretrained_cfg") or {key: values[key] for key in values if key != "architecture"}
     refusal = refused_architecture(name)
     expect(path, refusal is None, f"{name} has {refusal}")
     for argument in ARGUMENTS:
         given = arguments.get(argument)
         expect(path, not given, f"{argument} {given!r} makes a model that minivit does not have")
-    settings = {**rules(name, arguments), **_pixels(published)}
-    settings.update(_activation(arguments, path))
+    settings = {**rules(name, arguments), **pixels_of(published, "mean", "std")}
+    if arguments.get("act_layer") is not None:
+        given = text(arguments, "act_layer")
+        expect(path, given in ACTIVATIONS, f"activation {given!r}, minivit has {', '.join(ACTIVATIONS)}")
+        settings["gelu"] = ACTIVATIONS[str(given)]
     tagged = f"{name}.{published.get('tag')}"
+    sources = arguments, values, published
     if tagged in QUICK and "act_layer" not in arguments:
-        width = arguments.get("num_classes", values.get("num_classes", published.get("num_classes")))
+        width = next((source["num_classes"] for source in sources if "num_classes" in source), None)
         settings["gelu"] = "quick" if width in (QUICK[tagged], 0) else None
-    pool = arguments.get("global_pool", values.get("global_pool", published.get("global_pool")))
+    pool = next((source["global_pool"] for source in sources if "global_pool" in source), None)
     if pool is not None:
         expect(path, pool in ("token", "avg"), f"pooling {pool!r}, which minivit does not have")
         inclusive = bool(arguments.get("pool_include_prefix"))
         settings["pool"] = "cls" if pool == "token" else "mean" if inclusive else "patches"
-    scale = number(arguments, "init_values")
-    labels = values.get("label_names", published.get("label_names"))
-    shown = values.get("label_descriptions", published.get("label_descriptions"))
-    if isinstance(labels, list) and isinstance(shown, dict):
-        labels = [shown.get(label, label) if isinstance(label, str) else label for label in labels]
-    settings.update({"class_names": names_of(labels), "layer_scale": scale or None})
-    input_size = published.get("input_size")
-    size = size_of(arguments.get("img_size")) or size_of(input_size[1:] if isinstance(input_size, list) else None)
+    settings["class_names"] = _class_names(values if "label_names" in values else published)
+    settings["layer_scale"] = number(arguments, "init_values") or None
+    shape = published.get("input_size")
+    size = size_of(arguments.get("img_size")) or size_of(shape[1:] if isinstance(shape, list) else None)
     preprocessing, notes = _preprocessing(published, size)
-    licence = published.get("license")
     told = {name: value for name, value in settings.items() if value is not None}
-    return Told(told, size, preprocessing, licence=licence if isinstance(licence, str) else None, notes=notes)
+    return Told(told, size, preprocessing, licence=text(published, "license"), notes=notes)
+
+
+def _class_names(values: dict[str, Any]) -> tuple[str, ...] | None:
+    """The names of the classes, with what describes them in place of a name in code, if there is something."""
+    labels, shown = values.get("label_names"), section(values, "label_descriptions")
+    if isinstance(labels, list):
+        labels = [shown.get(label, label) if isinstance(label, str) else label for label in labels]
+    return names_of(labels)
 
 
 def rules(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -101,30 +107,18 @@ def rules(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
             settings["norm_eps"] = 1e-6 if arguments.get("norm_layer") else _first(EPSILONS, name)
         if "embed_dim" not in arguments:  # else the number of heads is still the architecture's own
             settings["head_width"] = _first(HEAD_WIDTHS, name)
-    heads = arguments.get("num_heads")
-    return {**settings, "heads": heads} if isinstance(heads, int) else settings
+    heads = whole(arguments, "num_heads")
+    return settings if heads is None else {**settings, "heads": heads}
 
 
 def _first(table: tuple[tuple[str, Any], ...], name: str) -> Any:
     return next(value for pattern, value in table if re.search(pattern, name))
 
 
-def _activation(arguments: dict[str, Any], path: Path) -> dict[str, Any]:
-    given = arguments.get("act_layer")
-    if given is None:
-        return {}
-    expect(path, given in ACTIVATIONS, f"activation {given!r}, minivit has {', '.join(ACTIVATIONS)}")
-    return {"gelu": ACTIVATIONS[given]}
-
-
-def _pixels(published: dict[str, Any]) -> dict[str, Any]:
-    mean, std = numbers(published, "mean"), numbers(published, "std")
-    return {} if mean is None or std is None else {"pixel_mean": mean, "pixel_std": std}
-
-
 def _preprocessing(published: dict[str, Any], size: Any) -> tuple[Preprocessing | None, tuple[str, ...]]:
     """timm's evaluation: the short edge to size / crop_pct, and the middle of that; or resized to it, "squash"."""
-    share, mode, form = number(published, "crop_pct"), published.get("crop_mode"), published.get("interpolation")
+    share, mode = number(published, "crop_pct"), text(published, "crop_mode")
+    form = text(published, "interpolation") or "bicubic"
     if size is None or not share or not 0.1 <= share <= 1:
         return None, ()
     sides = size if isinstance(size, tuple) else (size, size)

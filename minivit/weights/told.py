@@ -1,6 +1,5 @@
 """What the config files beside somebody else's weights tell, in our terms."""
 
-import math
 from typing import Any, NamedTuple
 
 from ..errors import CheckpointError
@@ -13,6 +12,8 @@ PIXELS = {
     "half": ((0.5,), (0.5,)),
     "none": ((0.0,), (1.0,)),
 }
+
+LARGEST_SIDE = 100_000  # pixels
 
 
 class Told(NamedTuple):
@@ -34,10 +35,9 @@ def names_of(labels: Any) -> tuple[str, ...] | None:
     """Class names, from a list or from {number: name}; None if there are none, or only transformers' placeholders.
     Names that occur twice, as in ImageNet, get their number behind them."""
     if isinstance(labels, dict):
-        try:
-            labels = [name for _, name in sorted((int(number), name) for number, name in labels.items())]
-        except (ValueError, TypeError):
+        if not all(number.isdecimal() for number in labels):
             return None
+        labels = [labels[number] for number in sorted(labels, key=int)]
     if not isinstance(labels, (list, tuple)) or not labels or not all(isinstance(name, str) for name in labels):
         return None
     if all(name == f"LABEL_{k}" for k, name in enumerate(labels)):
@@ -47,10 +47,11 @@ def names_of(labels: Any) -> tuple[str, ...] | None:
 
 def size_of(value: Any) -> int | tuple[int, int] | None:
     """An image size, as the files give it: a side, or height and width; None if it is neither."""
-    sides = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, (list, tuple)) else ()
-    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+    listed = value if isinstance(value, (list, tuple)) else (value, value)
+    sides = [whole({"": side}, "") for side in listed]
+    if len(sides) != 2 or sides[0] is None or sides[1] is None or max(sides[0], sides[1]) > LARGEST_SIDE:
         return None
-    return sides if sides[0] != sides[1] else sides[0]
+    return sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
 
 
 def for_size(preprocessing: Preprocessing, size: tuple[int, int]) -> Preprocessing:
@@ -67,20 +68,42 @@ def expect(path: Any, condition: bool, message: str) -> None:
         raise CheckpointError(f"{path}: {message}")
 
 
+def section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """The settings of this name; none if they are not a dictionary."""
+    value = values.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def text(values: dict[str, Any], name: str) -> str | None:
+    """The text of this name among the values; None if there is none."""
+    value = values.get(name)
+    return value if isinstance(value, str) else None
+
+
+def whole(values: dict[str, Any], name: str) -> int | None:
+    """The whole number of this name among the values, at least 1; None if there is none."""
+    value = values.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
 def number(values: dict[str, Any], name: str) -> float | None:
-    """A finite number among the values; None if there is none of this name."""
+    """The finite number of this name among the values; None if there is none."""
     value = values.get(name)
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if good else None  # type: ignore[arg-type]
-
-
-def numbers(values: dict[str, Any], name: str) -> tuple[float, ...] | None:
-    """A list of finite numbers among the values; None if there is none of this name."""
-    value = values.get(name)
-    if not isinstance(value, (list, tuple)) or not value:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < 1e30:
         return None
-    found = tuple(number({"": one}, "") for one in value)
-    return None if None in found else found  # type: ignore[return-value]
+    return float(value)
+
+
+def pixels_of(values: dict[str, Any], mean: str, std: str) -> dict[str, tuple[float, ...]]:
+    """The normalisation among the values, as ViTConfig calls it; nothing if it is not whole."""
+    found = []
+    for name in (mean, std):
+        value = values.get(name)
+        listed = value if isinstance(value, (list, tuple)) else []
+        found.append(tuple(n for n in (number({"": one}, "") for one in listed) if n is not None))
+    if not found[0] or len(found[0]) != len(found[1]):
+        return {}
+    return {"pixel_mean": found[0], "pixel_std": found[1]}
 
 
 def channels_of(values: tuple[float, ...], config_channels: int) -> tuple[float, ...]:
