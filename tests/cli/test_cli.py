@@ -22,7 +22,7 @@ from minivit.train.evaluate import probabilities
 from minivit.train.recipes import RECIPES
 from tests.tools import tiny
 
-COMMANDS = ("train", "eval", "predict", "info", "gradcheck", "explain", "walk", "attend", "data")
+COMMANDS = ("train", "eval", "predict", "info", "convert", "gradcheck", "explain", "walk", "attend", "data")
 COMPUTING = ("train", "eval", "predict", "attend")
 LAST_LINE = re.compile(r"test accuracy \d+\.\d\d % \(\d+ of 20\), \d+ parameters, trained in \d+\.\d s")
 
@@ -62,8 +62,8 @@ def settings_of(monkeypatch):
     def parse(*arguments):
         found = []
 
-        def stop(data, out, model, config, device, overwrite, init):
-            found.extend((data, out, model, config, device, overwrite, init))
+        def stop(data, out, model, config, device, overwrite, init, pixels):
+            found.extend((data, out, model, config, device, overwrite, init, pixels))
             raise KeyboardInterrupt
 
         monkeypatch.setattr(minivit.cli.commands, "start_run", stop)
