@@ -54,7 +54,7 @@ class Clock:
 def watched(flags: list[str]) -> Counter[str]:
     """Run `minivit train` with these flags in this process; the seconds of its parts, and of the whole loop."""
     from minivit.cli import main
-    from minivit.run import start
+    from minivit.run import training
     from minivit.run.display import Display
     from minivit.train import Prefetcher, Trainer, batches, loop
 
@@ -65,9 +65,9 @@ def watched(flags: list[str]) -> Counter[str]:
     batches.random_affine = clock.timed(BESIDE, batches.random_affine)
     Display.step = clock.timed("progress bar", Display.step)  # type: ignore[method-assign]
     Display.report = clock.timed("progress bar", Display.report)  # type: ignore[method-assign]
-    start.add_metrics = clock.timed("metrics.jsonl", start.add_metrics)
-    start.save_state = clock.timed("saving the state", start.save_state)
-    start.fit = clock.whole("all", start.fit)
+    training.state_bytes = clock.timed("saving the state", training.state_bytes)
+    training.Saves.save_state = clock.timed("saving the state", training.Saves.save_state)  # type: ignore[method-assign]
+    training.fit = clock.whole("all", training.fit)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         status = main(["train", "--out", f"{folder}/run", *flags])
     if status or "all" not in clock.seconds:

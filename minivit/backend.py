@@ -5,7 +5,9 @@ run on both. CuPy is imported when a GPU is asked for and never before.
 """
 
 import contextlib
+import functools
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -22,9 +24,47 @@ INSTALL = 'pip install cupy-cuda12x (CUDA 12) or pip install "cupy-cuda13x[ctk]"
 def array_module(*arrays: Array) -> ModuleType:
     """The library the arrays belong to: `cupy` if any of them lives on a GPU, else `numpy`."""
     cupy = sys.modules.get("cupy")  # an array can only be CuPy's if CuPy is loaded already
-    if cupy is not None and any(isinstance(array, cupy.ndarray) for array in arrays):
+    if cupy is not None and any(isinstance(array, cupy.ndarray) or _is_traced(array) for array in arrays):
         return cupy
     return np
+
+
+def _is_traced(array: Array) -> bool:
+    """Whether `cupy.fuse` is reading the lines that an array is used in: it stands for a CuPy array then."""
+    return type(array).__module__.startswith("cupy.")
+
+
+def fused(lines: Callable[..., Any], *arrays: Array) -> Any:
+    """lines(*arrays), of which a GPU makes one kernel instead of one for every operation (`cupy.fuse`).
+
+    lines: a function of arrays whose every line is elementwise; it may write into its arguments. What it takes from
+    outside (sizes, an eps, a name) becomes part of the kernel, so what changes from step to step must be an argument.
+    """
+    if array_module(*arrays) is np:
+        return lines(*arrays)
+    return _kernel(_Lines(lines))(*arrays)
+
+
+class _Lines:
+    """A function, equal to another with the same code and the same values from outside."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.key = function.__code__, tuple(cell.cell_contents for cell in function.__closure__ or ())
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Lines) and self.key == other.key
+
+
+@functools.cache
+def _kernel(lines: _Lines) -> Callable[..., Any]:
+    import cupy
+
+    name = lines.function.__name__.strip("<>")  # "<lambda>" is no name for a kernel
+    return cupy.fuse(kernel_name=f"minivit_{name}")(lines.function)
 
 
 def device_module(device: str) -> ModuleType:

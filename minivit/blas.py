@@ -8,6 +8,7 @@ was there before is back at the end.
 
 import functools
 import os
+import sys
 import threading
 
 from threadpoolctl import ThreadpoolController
@@ -25,7 +26,7 @@ class _Limit:
         caller = threading.get_ident()
         with self._lock:
             if not self._users:
-                self._limiter = _controller().limit(limits=1, user_api="blas")
+                self._limiter = _controller(len(sys.modules)).limit(limits=1, user_api="blas")
             self._users.append(caller)
         return caller
 
@@ -45,9 +46,10 @@ class _Limit:
             self._limiter.restore_original_limits()
 
 
-@functools.cache
-def _controller() -> ThreadpoolController:
-    """The BLAS libraries of the process; finding them takes longer than a small step."""
+@functools.lru_cache(maxsize=1)
+def _controller(modules: int) -> ThreadpoolController:
+    """The BLAS libraries of the process, looked for again when more modules are loaded: one may have brought another
+    BLAS, as SciPy does. Finding them takes longer than a small step."""
     return ThreadpoolController()
 
 

@@ -5,15 +5,16 @@ Nothing is pickled: loading a file runs no code from it.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
-from .atomic import check_format, write_atomically
+from .atomic import check_format, open_regular, write_atomically
 from .config import ViTConfig
 from .errors import CheckpointError
 from .params import Params
@@ -22,40 +23,85 @@ from .shapes import parameter_shapes
 
 FORMAT = 1  # of a model's content; a file without a number is of format 0, and is read
 KEY = "minivit"  # a single metadata entry: safetensors writes several in random order
+LARGEST_HEADER = 100_000_000  # bytes, as safetensors has it
+COPIED = 1 << 30  # bytes: a file up to this size is read before it is parsed, and may then change
+DTYPES = ("float32", "float64")
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, np.ndarray], content: dict[str, Any]) -> None:
-    """Write host arrays and JSON values to one safetensors file, atomically, with a SHA-256 over both, since
-    safetensors itself would not notice a flipped byte. The same input gives the same bytes."""
+    """Write `tensor_bytes` to a file, atomically."""
+    write_atomically(path, tensor_bytes(tensors, content))
+
+
+def tensor_bytes(tensors: Mapping[str, np.ndarray], content: dict[str, Any]) -> bytes:
+    """Host arrays and JSON values as one safetensors file, with a SHA-256 over both, since safetensors itself would not
+    notice a flipped byte. The same input gives the same bytes."""
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    write_atomically(path, save(arrays, {KEY: _sealed(arrays, content)}))
+    return save(arrays, {KEY: _sealed(arrays, content)})
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """What `write_tensors` wrote. Raises CheckpointError, in one line, for any other file, and for a damaged one."""
-    if not Path(path).is_file():
-        raise CheckpointError(f"{path}: no such file")
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+        with open_regular(path) as file:
+            metadata, size = _read_metadata(path, file)
+            if size <= COPIED:  # what is in memory stays, even if somebody writes over the file meanwhile
+                file.seek(0)
+                arrays = load(file.read())
+            else:
+                with safe_open(str(path), framework="numpy") as mapped:
+                    arrays = {name: mapped.get_tensor(name) for name in mapped.keys()}
         content = json.loads(metadata[KEY])
         del content["sha256"]
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
-    except (KeyError, ValueError, TypeError, AttributeError):
+        raise CheckpointError(f"{path}: not a whole safetensors file ({_line(error)})") from None
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"{path}: a safetensors file, but not one that minivit wrote") from None
     if metadata[KEY] != _sealed(arrays, content):
         raise CheckpointError(f"{path}: damaged, its contents do not match their checksum; use another copy")
     return arrays, content
 
 
+def is_ours(path: str | Path) -> bool:
+    """Whether a safetensors file was written by minivit, and not by somebody else. Raises CheckpointError if it is none
+    or damaged, FileNotFoundError if there is no file."""
+    with open_regular(path) as file:
+        return KEY in _read_metadata(path, file)[0]
+
+
+def _read_metadata(path: str | Path, file: BinaryIO) -> tuple[dict[str, str], int]:
+    """The metadata of a safetensors file and its size, before anything else of it is read."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(size - 8, LARGEST_HEADER):
+        raise CheckpointError(f"{path}: not a whole safetensors file ({size} bytes)")
+    try:
+        header = json.loads(file.read(length))
+        metadata = header.pop("__metadata__", {})
+        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        whole = isinstance(metadata, dict) and size == 8 + length + end
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise CheckpointError(f"{path}: not a whole safetensors file (its header does not fit its {size} bytes)")
+    return metadata, size
+
+
 def save_model(path: str | Path, params: Params, config: ViTConfig, preprocessing: Preprocessing | None = None) -> None:
     """Write parameters, config and preprocessing to a safetensors file, atomically. The same model gives the same
     bytes."""
+    write_atomically(path, model_bytes(params, config, preprocessing))
+
+
+def model_bytes(params: Params, config: ViTConfig, preprocessing: Preprocessing | None = None) -> bytes:
+    """What `save_model` writes."""
     made = None if preprocessing is None else preprocessing.to_dict()
     content = {"format": FORMAT, "config": config.to_dict(), "preprocessing": made}
-    write_tensors(path, params.to("cpu"), content)
+    return tensor_bytes(params.to("cpu"), content)
 
 
 def load_model(path: str | Path) -> tuple[Params, ViTConfig, Preprocessing | None]:
@@ -75,23 +121,19 @@ def load_model(path: str | Path) -> tuple[Params, ViTConfig, Preprocessing | Non
             preprocessing = Preprocessing.default(config)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: holds no model ({type(error).__name__}: {error})") from None
-    shapes = parameter_shapes(config)
+    shapes = parameter_shapes(config) if config.depth <= len(tensors) else {}
     if {name: array.shape for name, array in tensors.items()} != shapes:
         wrong = sorted(n for n in {*tensors, *shapes} if n not in tensors or tensors[n].shape != shapes.get(n))
         raise CheckpointError(f"{path}: its tensors are not those of its config: see {', '.join(wrong[:3])}")
-    params = Params.zeros(shapes, tensors["patch_embed.proj.weight"].dtype)
+    dtypes = sorted({str(array.dtype) for array in tensors.values()})
+    if len(dtypes) > 1 or dtypes[0] not in DTYPES:
+        raise CheckpointError(
+            f"{path}: its tensors are {' and '.join(dtypes)}, expected all of them to be {' or '.join(DTYPES)}"
+        )
+    params = Params.zeros(shapes, dtypes[0])
     for name, value in tensors.items():
         params[name] = value
     return params, config, preprocessing
-
-
-def written_by_minivit(path: str | Path) -> bool:
-    """Whether a file is a safetensors file of minivit's; False also for files that are damaged or missing."""
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            return KEY in (file.metadata() or {})
-    except (SafetensorError, OSError):
-        return False
 
 
 def _sealed(arrays: Mapping[str, np.ndarray], content: dict[str, Any]) -> str:
@@ -101,3 +143,7 @@ def _sealed(arrays: Mapping[str, np.ndarray], content: dict[str, Any]) -> str:
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         digest.update(arrays[name])
     return json.dumps({**content, "sha256": digest.hexdigest()}, sort_keys=True)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

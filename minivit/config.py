@@ -7,11 +7,11 @@ from typing import Any
 
 from .ops.normal_cdf import FORMS
 from .ops.pool import POOLS
+from .ops.resize import DIALECTS
 from .settings import check, check_choice, check_count, check_types, option, read_settings
 
 NORMS = ("tokens", "pool")
 POSITIONS = ("learned", "sincos1d", "sincos2d", "none")
-RESIZES = ("bicubic-antialias", "bicubic", "bicubic+0.1", "bilinear", "corner")
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class ViTConfig:
     pixels in [0, 1]; None means 0 and 1, and training fills them in from its training split. class_names holds a name
     for each class; None means that the classes are called by their numbers. classes None: no head, and the model's
     output is what a head would read. pool "mean" averages all tokens, class token and registers included; "patches"
-    leaves these out, as timm's average pooling does. embedding: the head's output is an embedding, as CLIP's is, and
-    no logits. resize: how learned positions are resized to another image size, as the library does that the weights
-    come from; None: "bicubic-antialias".
+    leaves these out, as timm's average pooling does. resize is the dialect (`ops.interpolation_matrix`) in which
+    learned positions are interpolated for another image size, and in which they were if they have been. embedding: the
+    head's output is an embedding, as CLIP's is, and no logits; `classes` is its width.
     """
 
     image_size: int | tuple[int, int] = option(28, "image side in pixels, or height and width", from_data=True)
@@ -44,6 +44,9 @@ class ViTConfig:
     class_token: bool | None = option(None, "a class token in front of the patches; auto: where pool reads it")
     registers: int = option(0, "learned tokens behind the class token, without positions, which nobody reads")
     positions: str = option("learned", "position embedding added to the tokens", POSITIONS)
+    resize: str = option(
+        "bicubic-antialias", "how learned positions are interpolated for another image size", DIALECTS, from_data=True
+    )
     norm: str = option("tokens", "the last LayerNorm: of the tokens before the pooling, or of what it gives", NORMS)
     pre_norm: bool = option(False, "a LayerNorm of the tokens in front of the first block")
     layer_scale: float | None = option(
@@ -52,9 +55,8 @@ class ViTConfig:
     gelu: str = option("erf", "GELU exactly, by the tanh formula, or x times the logistic function of 1.702 x", FORMS)
     norm_eps: float = option(1e-6, "added to the variance in every LayerNorm")
     qkv_bias: bool = option(True, "add a bias to queries, keys and values")
-    head_hidden: int | None = option(None, "hidden width of an MLP head; off: a linear head", none="off")
     embedding: bool = option(False, "the head gives an embedding, no logits", from_data=True)
-    resize: str | None = option(None, "how positions are resized to another image size", RESIZES, from_data=True)
+    head_hidden: int | None = option(None, "hidden width of an MLP head; off: a linear head", none="off")
     dropout: float = option(0.0, "dropout on the embeddings and on the residual branches")
     attention_dropout: float = option(0.0, "dropout on the attention weights")
     drop_path: float = option(
@@ -91,9 +93,8 @@ class ViTConfig:
         check_choice("pool", self.pool, POOLS)
         check_choice("norm", self.norm, NORMS)
         check_choice("positions", self.positions, POSITIONS)
+        check_choice("resize", self.resize, DIALECTS)
         check_choice("gelu", self.gelu, FORMS)
-        if self.resize is not None:
-            check_choice("resize", self.resize, RESIZES)
         check(not self.embedding or self.classes is not None, "embedding: a model without classes has no head")
         if self.positions == "sincos1d":
             check(self.dim % 2 == 0, f"positions 'sincos1d' needs an even dim, not {self.dim}")

@@ -39,3 +39,7 @@ class TrainingError(MinivitError, RuntimeError):
 
 class MissingPackageError(MinivitError, ModuleNotFoundError):
     """An optional package is not installed; the message says which extra brings it."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be read, but are probably not what they should be; no error, since they might be."""

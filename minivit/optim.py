@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .backend import Array, array_module, same_values
+from .backend import Array, array_module, fused, same_values
 
 
 @dataclass
@@ -65,18 +65,25 @@ def adamw_step(
     if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
         raise ValueError(f"beta1 and beta2 must lie in [0, 1), not {beta1} and {beta2}")
     xp = array_module(params)
+
+    def step(
+        params: Array, grads: Array, m: Array, v: Array, decay: Array, rate: float, of_m: float, of_v: float
+    ) -> None:
+        m *= beta1  # (1)
+        m += (1 - beta1) * grads
+        v *= beta2
+        v += (1 - beta2) * (grads * grads)
+        rms = xp.sqrt(v)
+        rms *= of_v  # (2) sqrt(vhat)
+        rms += eps
+        move = m / rms
+        move *= of_m  # (2) (3)
+        params *= 1 - rate * decay  # (3)
+        params -= move
+
     state.step += 1
-    state.m *= beta1  # (1)
-    state.m += (1 - beta1) * grads
-    state.v *= beta2
-    state.v += (1 - beta2) * (grads * grads)
-    rms = xp.sqrt(state.v)
-    rms *= 1 / math.sqrt(1 - beta2**state.step)  # (2) sqrt(vhat)
-    rms += eps
-    move = state.m / rms
-    move *= learning_rate / (1 - beta1**state.step)  # (2) (3)
-    params *= 1 - learning_rate * decay  # (3)
-    params -= move
+    of_m, of_v = learning_rate / (1 - beta1**state.step), 1 / math.sqrt(1 - beta2**state.step)
+    fused(step, params, grads, state.m, state.v, decay, learning_rate, of_m, of_v)
 
 
 def clip_by_norm(grads: Array, limit: float) -> Array:
@@ -88,8 +95,12 @@ def clip_by_norm(grads: Array, limit: float) -> Array:
     """
     if not limit > 0:
         raise ValueError(f"the limit of the norm must be positive, not {limit}")
-    before = norm(grads)
-    grads *= limit / array_module(grads).maximum(before, limit)
+    xp, before = array_module(grads), norm(grads)
+
+    def scale(grads: Array, before: Array) -> None:
+        grads *= limit / xp.maximum(before, limit)
+
+    fused(scale, grads, before)
     return before
 
 
@@ -109,7 +120,11 @@ def ema_step(ema: Array, params: Array, decay: float, step: int) -> None:
     """
     if not 0 <= decay < 1:
         raise ValueError(f"the decay must lie in [0, 1), not {decay}")
-    ema += (1 - min(decay, step / (step + 9))) * (params - ema)
+
+    def move(ema: Array, params: Array, part: float) -> None:
+        ema += part * (params - ema)
+
+    fused(move, ema, params, 1 - min(decay, step / (step + 9)))
 
 
 def decay_vector(shapes: Mapping[str, tuple[int, ...]], weight_decay: float, dtype: str = "float32") -> np.ndarray:

@@ -192,13 +192,22 @@ def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: 
 
 
 def available_cores() -> int:
-    """The number of cores that this process may use: those of its CPU affinity, limited by its container's quota."""
+    """The number of cores that this process may use: those of its CPU affinity, limited by its container's quota and by
+    OMP_NUM_THREADS."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [_quota("cpu.max"), _quota("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")]  # control groups 2 and 1
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is for nested loops
+    limits = [cores, *quotas, int(asked) if asked.isdecimal() and int(asked) else None]
+    return max(1, min(limit for limit in limits if limit is not None))
+
+
+def _quota(*files: str) -> int | None:
+    """How many whole cores the quota and the period in these files allow; None where nothing limits them."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cores, int(quota) // int(period)))
+        quota, period = " ".join(Path("/sys/fs/cgroup", file).read_text() for file in files).split()
+        return int(quota) // int(period) if int(quota) > 0 else None
     except (OSError, ValueError):  # no such file, or "max": no limit
-        return cores
+        return None
 
 
 def keep_freed_memory() -> bool:

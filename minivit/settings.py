@@ -44,13 +44,24 @@ def check_types(settings: Any) -> None:
     True or False, text, tuples of these, or None. Raises ConfigTypeError, naming the field, for anything else, and
     ConfigError for numbers that are not finite."""
     for name, kind in typing.get_type_hints(type(settings)).items():
-        object.__setattr__(settings, name, _converted(name, getattr(settings, name), kind))
+        object.__setattr__(settings, name, check_type(name, getattr(settings, name), kind))
+
+
+def check_type(name: str, value: Any, kind: Any) -> Any:
+    """The value, converted to a declared type as `check_types` does. Raises ConfigTypeError or ConfigError, naming
+    it."""
+    try:
+        return _convert(value, kind)
+    except TypeError:
+        raise ConfigTypeError(f"{name} must be {_described(kind)}, not {value!r}") from None
+    except (ValueError, OverflowError):  # a whole number may be too large for a float
+        raise ConfigError(f"{name} must be finite and at most {LARGEST:g}, not {value!r}") from None
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
     """The whole number `value`, as an int. Raises ConfigTypeError, naming it, for what is none, and ConfigError for
     less than `least`."""
-    count: int = _converted(name, value, int)
+    count: int = check_type(name, value, int)
     check(count >= least, f"{name} must be at least {least}, not {count}")
     return count
 
@@ -71,15 +82,6 @@ def read_settings(cls: type[T], values: Any) -> T:
         "the file was written by a later one, so update minivit",
     )
     return cls(**values)
-
-
-def _converted(name: str, value: Any, kind: Any) -> Any:
-    try:
-        return _convert(value, kind)
-    except TypeError:
-        raise ConfigTypeError(f"{name} must be {_described(kind)}, not {value!r}") from None
-    except ValueError:
-        raise ConfigError(f"{name} must be finite and at most {LARGEST:g}, not {value!r}") from None
 
 
 def _convert(value: Any, kind: Any) -> Any:

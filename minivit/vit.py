@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, device_of, errstate, to_device
-from .checkpoint import save_model
+from .checkpoint import DTYPES, save_model
 from .config import ViTConfig
 from .errors import ConfigError, DataTypeError
 from .initial import initial_params
@@ -20,8 +20,7 @@ from .params import Params
 from .preprocess import Preprocessing, check_images
 from .shapes import parameter_shapes
 from .weights import Answers, load_weights
-
-DTYPES = ("float32", "float64")
+from .weights.positions import resize_model
 
 
 class ViT:
@@ -149,6 +148,14 @@ class ViT:
         params = Params(self.params.shapes, flat)
         return ViT(self.config, params=params, preprocessing=self.preprocessing)
 
+    def resized(self, image_size: int | tuple[int, int], dialect: str | None = None) -> "ViT":
+        """The same model for images of another size: a side or (Sh, Sw), in pixels. Learned positions are interpolated
+        once, by `dialect` or, for None, by the config's `resize`; the new config records it. Pictures are prepared for
+        the new size. Raises ConfigError for a size that the patches do not divide, and for an unknown dialect."""
+        params, config = resize_model(self.params, self.config, image_size, dialect)
+        made = self.preprocessing and self.preprocessing.resized(config.image_shape[1:])
+        return ViT(config, params=params, preprocessing=made)
+
     def save(self, path: str | Path) -> None:
         """Write the model to a safetensors file, atomically, with its config and preprocessing. The same model gives
         the same bytes."""
@@ -173,7 +180,7 @@ class ViT:
 
         dtype: "float32" or "float64"; None: as it was saved, float32 for other libraries' files.
         image_size: a side, or height and width, to which learned positions are resized; resize: how, one of
-        `minivit.config.RESIZES`, None: as the library does that wrote the file.
+        `minivit.ops.resize.DIALECTS`, None: as the library does that wrote the file.
         gelu, norm_eps, heads: ViTConfig's fields, pixels: the normalisation, "imagenet", "clip", "half" or "none": only
         for files that do not tell these.
         Raises CheckpointError, in one line, for files that cannot be read, are damaged, or hold a structure that

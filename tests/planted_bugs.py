@@ -18,8 +18,8 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         '"...i->...", x)': [
             Bug('"...i->...", x[..., :-1])', "layernorm", "x"),
         ],
-        "xp.matmul(xp.ones(rows.shape[0], x.dtype), rows, out=out)": [
-            Bug("xp.matmul(xp.ones(rows.shape[0] - 1, x.dtype), rows[1:], out=out)", "linear", "b"),
+        "xp.matmul(_ones(xp, rows.shape[0], x.dtype), rows, out=out)": [
+            Bug("xp.matmul(_ones(xp, rows.shape[0] - 1, x.dtype), rows[1:], out=out)", "linear", "b"),
         ],
         "x, y)[..., None]": [
             Bug("x, x)[..., None]", "softmax", "x"),
@@ -57,8 +57,8 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "ops.layernorm": {
-        "row_dots(xhat, xhat) / D + eps": [
-            Bug("row_dots(xhat, xhat) / (D - 1) + eps", "layernorm", "x"),
+        "dots / D + eps": [
+            Bug("dots / (D - 1) + eps", "layernorm", "x"),
         ],
         "xhat = x - row_sums(x) / D": [
             Bug("xhat = x - row_sums(x) / (D - 1)", "layernorm", "x"),
@@ -77,27 +77,35 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("u = dy * 1", "layernorm", "x"),
             Bug("u = dy / gamma", "layernorm", "x"),
         ],
-        "dx = xhat * (row_dots(u, xhat) / -D)": [
-            Bug("dx = xhat * (row_dots(u, xhat) / D)", "layernorm", "x"),
-            Bug("dx = xhat * (row_dots(u, u) / -D)", "layernorm", "x"),
-            Bug("dx = xhat * (row_dots(u, xhat) / (1 - D))", "layernorm", "x"),
+        "row_dots(u, xhat) / -D": [
+            Bug("row_dots(u, xhat) / D", "layernorm", "x"),
+            Bug("row_dots(u, u) / -D", "layernorm", "x"),
+            Bug("row_dots(u, xhat) / (1 - D)", "layernorm", "x"),
+            Bug("row_dots(u, xhat)", "layernorm", "x"),
+        ],
+        "row_sums(u) / D": [
+            Bug("row_sums(u)", "layernorm", "x"),
+        ],
+        "dx = xhat * along": [
             Bug("dx = xhat * 0", "layernorm", "x"),
-            Bug("dx = xhat * row_dots(u, xhat)", "layernorm", "x"),
         ],
         "    dx += u  #": [
             Bug("    dx -= u  #", "layernorm", "x"),
-            Bug("    dx += dy  #", "layernorm", "x"),
+            Bug("    dx += u * u  #", "layernorm", "x"),
         ],
-        "dx -= row_sums(u) / D": [
-            Bug("dx += row_sums(u) / D", "layernorm", "x"),
-            Bug("dx -= row_sums(u)", "layernorm", "x"),
+        "dx -= mean": [
+            Bug("dx += mean", "layernorm", "x"),
             Bug("dx -= 0", "layernorm", "x"),
         ],
-        "    dx *= rstd\n": [
-            Bug("    dx *= rstd * rstd\n", "layernorm", "x"),
-            Bug("    dx /= rstd\n", "layernorm", "x"),
+        "        dx *= rstd\n": [
+            Bug("        dx *= rstd * rstd\n", "layernorm", "x"),
+            Bug("        dx /= rstd\n", "layernorm", "x"),
             Bug("", "layernorm", "x"),
-            Bug("    dx *= rstd\n    rstd *= 2\n", "layernorm", "cache.rstd"),
+            Bug("        dx *= rstd\n        rstd *= 2\n", "layernorm", "cache.rstd"),
+        ],
+        "fused(projected, u, xhat, along, mean, rstd)": [
+            # dy in place of gamma·dy
+            Bug("fused(projected, dy, xhat, along, mean, rstd)", "layernorm", "x"),
         ],
     },
     "ops.gelu": {
@@ -132,21 +140,24 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("slope *= 1 - cdf * cdf", "gelu, tanh", "x"),
             Bug("slope *= 1 + cdf", "gelu, tanh", "x"),
         ],
-        "    slope *= x  # (1)\n": [
+        "        slope *= x  # (1)\n": [
             Bug("", "gelu, erf", "x"),
-            Bug("    slope *= -x\n", "gelu, erf", "x"),
+            Bug("        slope *= -x\n", "gelu, erf", "x"),
         ],
         "slope += cdf": [
             Bug("slope -= cdf", "gelu, erf", "x"),
         ],
-        "    slope += cdf\n": [
+        "        slope += cdf\n": [
             Bug("", "gelu, erf", "x"),
         ],
         "slope *= dy": [
             Bug("slope *= abs(dy)", "gelu, erf", "x"),
         ],
-        "    slope *= dy\n": [
+        "        slope *= dy\n": [
             Bug("", "gelu, erf", "x"),
+        ],
+        "fused(slope_times, dy, x, cdf)": [
+            Bug("fused(slope_times, dy, dy, cdf)", "gelu, erf", "x"),
         ],
         "return x * cdf, GeluCache(x, cdf, form)": [
             Bug("return x * cdf, GeluCache(x * cdf, cdf, form)", "gelu, erf", "x"),
@@ -168,20 +179,23 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             # shipped: the maximum along the wrong axis
             Bug("x.real.max(-2, keepdims=True)", "softmax, maximum", "x"),
         ],
-        "dx = dy - row_dots(dy, y)": [
+        "dx = dy - dots": [
             # shipped: the diagonal of the Jacobian only
             Bug("dx = dy * (1 - y)", "softmax", "x"),
-            Bug("dx = dy + row_dots(dy, y)", "softmax", "x"),
+            Bug("dx = dy + dots", "softmax", "x"),
             Bug("dx = dy - 0", "softmax", "x"),
             Bug("dx = dy - dy.mean(-1, keepdims=True)", "softmax", "x"),
         ],
-        "    dx *= y\n    return": [
-            Bug("    return", "softmax", "x"),
-            Bug("    dx *= y * y\n    return", "softmax", "x"),
-            Bug("    dx *= -y\n    return", "softmax", "x"),
+        "        dx *= y\n        return": [
+            Bug("        return", "softmax", "x"),
+            Bug("        dx *= y * y\n        return", "softmax", "x"),
+            Bug("        dx *= -y\n        return", "softmax", "x"),
         ],
-        "    dx *= y\n    return dx": [
-            Bug("    y *= dx\n    return y", "softmax", "cache.y"),
+        "        dx *= y\n        return dx": [
+            Bug("        y *= dx\n        return y", "softmax", "cache.y"),
+        ],
+        "fused(relative, dy, row_dots(dy, y), y)": [
+            Bug("fused(relative, dy, row_dots(dy, dy), y)", "softmax", "x"),
         ],
     },
     "ops.attention": {
@@ -387,6 +401,22 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("return -dy, dy.sum(0, keepdims=True, out=out)", "add_positions", "x"),
         ],
     },
+    "ops.resize": {
+        "dx = cache.horizontal.T @ dy.reshape(B, new_rows, new_columns, D)": [
+            Bug("dx = -cache.horizontal.T @ dy.reshape(B, new_rows, new_columns, D)", "resize", "x"),
+            # the grid read column by column
+            Bug("dx = cache.horizontal.T @ dy.reshape(B, new_columns, new_rows, D).swapaxes(1, 2)", "resize", "x"),
+            # the shape of a transposed matrix with the values of one that is not
+            Bug(
+                "dx = cache.horizontal.reshape(columns, -1) @ dy.reshape(B, new_rows, new_columns, D)", "resize", "x"
+            ),
+        ],
+        "dx = cache.vertical.T @ dx.reshape(B, new_rows, columns * D)": [
+            Bug("dx = cache.vertical.reshape(rows, -1) @ dx.reshape(B, new_rows, columns * D)", "resize", "x"),
+            Bug("dx = cache.vertical.T @ dx.reshape(B, new_rows, columns * D) / new_rows", "resize", "x"),
+            Bug("dx = cache.vertical.T[::-1] @ dx.reshape(B, new_rows, columns * D)", "resize", "x"),
+        ],
+    },
     "ops.pool": {
         "dx[:, 0] = dy[:, :D]": [
             Bug("dx[:, -1] = dy[:, :D]", "pool, cls", "x"),
@@ -550,41 +580,43 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("state.step = 1", "optim", "step"),
             Bug("state.step += 2", "optim", "step"),
         ],
-        "state.m *= beta1": [
-            Bug("state.m *= beta2", "optim", "m after step"),
+        "m *= beta1": [
+            Bug("m *= beta2", "optim", "m after step"),
         ],
-        "state.m += (1 - beta1) * grads": [
-            Bug("state.m += beta1 * grads", "optim", "m after step"),
-            Bug("state.m += grads", "optim", "m after step"),
+        "m += (1 - beta1) * grads": [
+            Bug("m += beta1 * grads", "optim", "m after step"),
+            Bug("m += grads", "optim", "m after step"),
         ],
-        "state.v *= beta2": [
-            Bug("state.v *= beta1", "optim", "v after step"),
+        "v *= beta2": [
+            Bug("v *= beta1", "optim", "v after step"),
         ],
         "(1 - beta2) * (grads * grads)": [
             Bug("(1 - beta2) * abs(grads)", "optim", "v after step"),
             Bug("beta2 * (grads * grads)", "optim", "v after step"),
         ],
-        "rms = xp.sqrt(state.v)": [
-            Bug("rms = state.v.copy()", "optim", "params after step"),
+        "rms = xp.sqrt(v)": [
+            Bug("rms = v.copy()", "optim", "params after step"),
         ],
-        "rms *= 1 / math.sqrt(1 - beta2**state.step)": [
+        "rms *= of_v": [
             Bug("rms *= 1", "optim", "params after step"),
-            Bug("rms *= 1 / (1 - beta2**state.step)", "optim", "params after step"),
         ],
-        "    rms += eps\n": [
-            Bug("    rms += math.sqrt(eps)\n", "optim", "params after step"),
+        "1 / math.sqrt(1 - beta2**state.step)": [
+            Bug("1 / (1 - beta2**state.step)", "optim", "params after step"),
         ],
-        "    rms += eps\n    move": [
-            Bug("    move", "optim", "params after step"),
+        "        rms += eps\n": [
+            Bug("        rms += math.sqrt(eps)\n", "optim", "params after step"),
         ],
-        "move = state.m / rms": [
+        "        rms += eps\n        move": [
+            Bug("        move", "optim", "params after step"),
+        ],
+        "move = m / rms": [
             Bug("move = grads / rms", "optim", "params after step"),
         ],
-        "move *= learning_rate / (1 - beta1**state.step)": [
-            Bug("move *= learning_rate", "optim", "params after step"),
-            Bug("move *= learning_rate / (1 - beta1)", "optim", "params after step"),
+        "learning_rate / (1 - beta1**state.step)": [
+            Bug("learning_rate", "optim", "params after step"),
+            Bug("learning_rate / (1 - beta1)", "optim", "params after step"),
         ],
-        "params *= 1 - learning_rate * decay": [
+        "params *= 1 - rate * decay": [
             Bug("params *= 1 - decay", "optim", "params after step"),
             # decay that passes through the moments
             Bug("grads += decay * params", "optim", "params after step"),
@@ -595,9 +627,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "return xp.sqrt(xp.dot(vector, vector))": [
             Bug("return xp.dot(vector, vector)", "optim", "norm"),
         ],
-        "limit / array_module(grads).maximum(before, limit)": [
+        "limit / xp.maximum(before, limit)": [
             Bug("limit / before", "optim", "grads clipped"),
-            Bug("1 / array_module(grads).maximum(before, limit)", "optim", "grads clipped"),
+            Bug("1 / xp.maximum(before, limit)", "optim", "grads clipped"),
         ],
         "weight_decay if len(s) == 2 else 0.0": [
             Bug("weight_decay", "optim", "decay"),

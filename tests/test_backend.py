@@ -44,6 +44,19 @@ def test_a_cupy_without_a_card_says_so(fakecupy, monkeypatch):
         device_module("gpu")
 
 
+def test_a_cupy_that_raises_without_a_driver_says_so(fakecupy, monkeypatch):
+    """CuPy 13 does, the first time it is asked."""
+
+    def fail():
+        raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version\nis insufficient")
+
+    monkeypatch.setattr(fakecupy.cuda, "is_available", fail)
+    with pytest.raises(
+        DeviceError, match="finds: cudaErrorInsufficientDriver: CUDA driver version is insufficient. Use"
+    ):
+        device_module("gpu")
+
+
 def test_another_name_is_no_device():
     with pytest.raises(ValueError, match="unknown device 'cuda': choose one of cpu, gpu"):
         device_module("cuda")

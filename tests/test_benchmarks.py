@@ -217,7 +217,7 @@ def test_where_an_epoch_goes(tmp_path):
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in out.splitlines() if line[:1] == "|"]
     seconds = {name: float(spent) for name, spent, _ in rows[2:]}
     parts = set(seconds) - {"together", epoch.BESIDE}
-    assert parts == {epoch.STEP, epoch.WAITING, epoch.OTHER, "validation", "progress bar", "metrics.jsonl",
+    assert parts == {epoch.STEP, epoch.WAITING, epoch.OTHER, "validation", "progress bar",
                      "saving the state"}  # fmt: skip
     assert seconds[epoch.STEP] > 0 and 0 <= seconds[epoch.OTHER] < 0.5 * seconds["together"]
 

@@ -1,17 +1,17 @@
 """Files that are whole or not there: same bytes for the same model, one line for every damage, atomic writes."""
 
-import json
 import os
+import stat
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save, save_file
 
 from minivit import ViT, ViTConfig
-from minivit.atomic import read_json, write_atomically, write_json
-from minivit.checkpoint import CheckpointError, load_model, read_tensors, write_tensors
+from minivit.checkpoint import CheckpointError, is_ours, load_model, read_tensors, write_tensors
 
 CONFIG = ViTConfig(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=4, depth=1, heads=2, mlp_dim=5)
 SAVE = """
@@ -97,7 +97,7 @@ def test_a_flipped_bit_anywhere_is_noticed(path):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert refusal(tmp_path / "nothing").endswith("no such file")
-    assert refusal(tmp_path).endswith("no such file")
+    assert "not a regular file but a folder" in refusal(tmp_path)
 
 
 def test_other_files_are_refused(path, tmp_path):
@@ -132,52 +132,110 @@ def test_tensors_that_are_not_those_of_the_config_are_named(path):
     assert "see norm.bias" in refusal(path)
 
 
+def test_numbers_of_another_type_are_refused(path):
+    tensors, content = read_tensors(path)
+    write_tensors(path, {name: value.astype("float16") for name, value in tensors.items()}, content)
+    assert "its tensors are float16, expected all of them to be float32 or float64" in refusal(path)
+    write_tensors(path, {**tensors, "norm.bias": tensors["norm.bias"].astype("int64")}, content)
+    assert "its tensors are float32 and int64" in refusal(path)
+
+
+def test_a_config_that_is_larger_than_the_file_costs_nothing(path):
+    tensors, content = read_tensors(path)
+    write_tensors(path, tensors, {**content, "config": {**content["config"], "depth": 10**12}})
+    assert "its tensors are not those of its config" in refusal(path)
+    write_tensors(path, tensors, {**content, "config": {**content["config"], "dim": 10**12, "mlp_dim": 10**12}})
+    assert "its tensors are not those of its config" in refusal(path)
+
+
+def huge(header, size=3 << 30):
+    """A sparse file of 3 GB with this header."""
+
+    def make(path):
+        path.write_bytes(len(header).to_bytes(8, "little") + header)
+        os.truncate(path, size)
+
+    return make
+
+
+HOSTILE = {
+    "zeros": lambda path: os.truncate(path, 0) or os.truncate(path, 3 << 30),
+    "nothing but a header": huge(b"{}"),
+    "a header as long as the file": lambda path: path.write_bytes((1 << 40).to_bytes(8, "little") + b"{}"),
+    "a header that is too long": lambda path: path.write_bytes((99_000_000).to_bytes(8, "little") + b"[" * 1000),
+    "a header that promises more": huge(b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,999999999999]}}'),
+    "a header that promises less": huge(b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'),
+    "deep brackets": huge(b"[" * 100_000, 100_008),
+    "offsets that are none": huge(b'{"a":{"data_offsets":"no"}}', 35),
+    "a list": huge(b"[1, 2]", 14),
+    "metadata that are none": huge(b'{"__metadata__":7}', 26),
+    "no UTF-8": huge(b"\xff" * 10, 18),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_memory_is_taken_on_a_headers_word(kind, path):
+    HOSTILE[kind](path)
+    tracemalloc.start()
+    try:
+        assert "not a whole safetensors file" in refusal(path)
+        with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+            is_ours(path)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_whose_file_it_is(path, tmp_path):
+    assert is_ours(path)
+    save_file({"head.weight": np.ones((2, 3))}, tmp_path / "other", {"format": "pt"})
+    assert not is_ours(tmp_path / "other")
+
+
+def test_a_file_may_be_replaced_or_cut_short_while_it_is_read(path, monkeypatch):
+    """It is in memory before it is parsed: a mapped file that is cut short ends the process by SIGBUS."""
+    import minivit.checkpoint
+
+    expected, read = load_file(path), minivit.checkpoint.load
+
+    def cut(content):
+        os.truncate(path, 0)
+        return read(content)
+
+    monkeypatch.setattr(minivit.checkpoint, "load", cut)
+    tensors, _ = read_tensors(path)
+    assert path.stat().st_size == 0
+    for name, value in expected.items():
+        np.testing.assert_array_equal(tensors[name], value)
+
+
+def test_a_large_file_is_mapped(path, monkeypatch):
+    expected = read_tensors(path)
+    monkeypatch.setattr("minivit.checkpoint.COPIED", 10)
+    tensors, content = read_tensors(path)
+    assert content == expected[1] and tensors.keys() == expected[0].keys()
+    for name, value in tensors.items():
+        np.testing.assert_array_equal(value, expected[0][name])
+
+
+def test_a_file_that_may_not_be_read_says_so(path, monkeypatch):
+    def refuse(*arguments, **more):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert refusal(path).endswith("cannot be read (Permission denied)")
+
+
 # Writing
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch, step):
-    old = path.read_bytes()
-
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, step, full)
-    with pytest.raises(OSError, match="No space left"):
-        ViT(CONFIG, seed=4).save(path)
-    assert path.read_bytes() == old
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-def test_a_write_that_is_interrupted_leaves_the_old_file(path, monkeypatch):
-    old = path.read_bytes()
-
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == old and len(list(path.parent.iterdir())) == 1
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_private_model_stays_private(path):
+    path.chmod(0o600)
+    ViT(CONFIG, seed=4).save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_folder_that_is_not_there_is_an_oserror(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         ViT(CONFIG).save(tmp_path / "nowhere" / "model.safetensors")
-
-
-def test_writing_replaces_and_leaves_nothing_else(tmp_path):
-    for content in (b"one", b"two"):
-        write_atomically(tmp_path / "file", content)
-        assert (tmp_path / "file").read_bytes() == content
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]
-
-
-def test_json_goes_there_and_back(tmp_path):
-    values = {"a": [1, 2.5, None], "b": "ü"}
-    write_json(tmp_path / "file.json", values)
-    assert read_json(tmp_path / "file.json") == json.loads((tmp_path / "file.json").read_text()) == values
-    assert read_json(tmp_path / "none.json") is None
-    (tmp_path / "file.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"file.json: not readable as JSON"):
-        read_json(tmp_path / "file.json")

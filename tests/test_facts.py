@@ -1,6 +1,7 @@
 """Every sentence under "Facts" in the docstrings of `minivit.ops` is a test here, found by its own words."""
 
 import inspect
+import itertools
 import re
 
 import numpy as np
@@ -20,6 +21,7 @@ from minivit.ops import (
     dropout_forward,
     gelu_backward,
     gelu_forward,
+    interpolation_matrix,
     layer_scale_backward,
     layer_scale_forward,
     layernorm_backward,
@@ -32,6 +34,8 @@ from minivit.ops import (
     pool_forward,
     registers_backward,
     registers_forward,
+    resize_backward,
+    resize_forward,
     sincos1d,
     softmax_backward,
     softmax_forward,
@@ -139,6 +143,23 @@ def sines_depend_on_distance(draw):
     return all(np.allclose(np.diagonal(products, k), products[0, k]) for k in range(9))
 
 
+def rows_of_an_interpolation(draw):
+    sizes = itertools.product((1, 2, 5, 12), repeat=2)
+    return all(np.allclose(interpolation_matrix(np, *size, d).sum(1), 1) for size in sizes for d in ops.DIALECTS)
+
+
+def same_points(draw):
+    identity = [d for d in ops.DIALECTS if np.array_equal(interpolation_matrix(np, 7, 7, d), np.eye(7))]
+    return identity == [d for d in ops.DIALECTS if d != "bicubic+0.1"]
+
+
+def resizing_keeps_the_sum(draw):
+    vertical, horizontal = (interpolation_matrix(np, *size, "bicubic") for size in ((3, 5), (4, 2)))
+    dy = draw((B, 5 * 2, D))
+    dx = resize_backward(dy, resize_forward(draw((B, 3 * 4, D)), vertical, horizontal)[1])
+    return np.allclose(dx.sum(1), dy.sum(1))
+
+
 def dropped_entries(draw):
     x, dy, mask = draw((B, T, D)), draw((B, T, D)), (draw((T, D)) > 0) * 2.0
     y, cache = dropout_forward(x, mask)
@@ -196,6 +217,9 @@ FACTS = {
     "the squared norms of dpatches and dimages are equal.": pixels_only_move,
     "dtoken does not depend on dy of the patches.": class_token_sees_its_own_row,
     "y[t]·y[s] depends on t - s only: the pattern looks the same from every position.": sines_depend_on_distance,
+    "every row sums to 1.": rows_of_an_interpolation,
+    'Except with "bicubic+0.1" it is the identity where before and after are equal.': same_points,
+    "where every row of both matrices sums to 1, the sum of dx is the sum of dy.": resizing_keeps_the_sum,
     "where the mask is zero, dx is zero.": dropped_entries,
     "The same map forward and backward: it is its own transpose.": dropped_entries,
     'sum over tokens of dx = dy; for "cls+patches" it is the sum of dy\'s two halves.': pooled,

@@ -1,4 +1,4 @@
-"""What depends on the machine: cores, malloc, locks."""
+"""What depends on the machine: cores, malloc."""
 
 import os
 import pathlib
@@ -10,35 +10,58 @@ import pytest
 
 from minivit import parallel
 from minivit.parallel import available_cores, keep_freed_memory
-from minivit.run.folder import _lock
 
 
-@pytest.mark.parametrize(
-    "bound, limit, cores",
-    [
-        (8, "max 100000\n", 8),
-        (8, "200000 100000\n", 2),
-        (8, "250000 100000\n", 2),
-        (8, "50000 100000\n", 1),
-        (2, "800000 100000\n", 2),
-        (3, None, 3),
-        (3, "nonsense", 3),
-    ],
-)
-def test_cores_are_those_that_may_be_used(bound, limit, cores, monkeypatch):
-    def read_text(path):
-        if limit is None:
-            raise FileNotFoundError
-        return limit
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine of so many cores, with these files under /sys/fs/cgroup."""
 
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(bound), raising=False)
-    monkeypatch.setattr(pathlib.Path, "read_text", read_text)
+    def prepare(cores, files):
+        def read_text(path):
+            if path.as_posix().removeprefix("/sys/fs/cgroup/") not in files:
+                raise FileNotFoundError
+            return files[path.as_posix().removeprefix("/sys/fs/cgroup/")]
+
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores), raising=False)
+        monkeypatch.setattr(pathlib.Path, "read_text", read_text)
+
+    return prepare
+
+
+QUOTAS = [
+    (8, "max 100000\n", 8),
+    (8, "200000 100000\n", 2),
+    (8, "250000 100000\n", 2),
+    (8, "50000 100000\n", 1),
+    (2, "800000 100000\n", 2),
+    (3, "", 3),
+    (3, "nonsense", 3),
+    (3, "-1 100000", 3),
+]
+
+
+@pytest.mark.parametrize("bound, limit, cores", QUOTAS)
+@pytest.mark.parametrize("version", [1, 2])
+def test_cores_are_those_that_may_be_used(bound, limit, cores, version, machine):
+    quota, _, period = limit.partition(" ")
+    files = {"cpu/cpu.cfs_quota_us": f"{quota}\n", "cpu/cpu.cfs_period_us": period}
+    machine(bound, files if version == 1 else {"cpu.max": limit})
     assert available_cores() == cores
 
 
-def test_cores_where_nothing_binds_to_them(monkeypatch):
+@pytest.mark.parametrize(
+    "asked, cores", [("1", 1), ("3", 3), ("9", 4), ("2,1", 2), ("", 4), ("0", 4), ("-1", 4), ("x", 4)]
+)
+def test_omp_num_threads_is_the_most(asked, cores, machine, monkeypatch):
+    machine(8, {"cpu.max": "400000 100000"})
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert available_cores() == cores
+
+
+def test_cores_where_nothing_binds_to_them(machine, monkeypatch):
+    machine(1, {})
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(pathlib.Path, "read_text", lambda path: "max 100000")
     for found, cores in ((5, 5), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda found=found: found)
         assert available_cores() == cores
@@ -62,22 +85,3 @@ def test_other_systems_are_left_alone(monkeypatch):
     monkeypatch.setattr(parallel.platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(parallel.ctypes, "CDLL", None)
     assert keep_freed_memory() is False
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
-def test_a_lock_has_one_holder_until_it_is_closed(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("")
-    with open(path) as one, open(path) as other:
-        assert _lock(one) and _lock(one)
-        assert not _lock(other)
-        one.close()
-        assert _lock(other)
-
-
-def test_where_files_have_no_locks_nothing_is_locked(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fcntl", None)  # import fcntl fails
-    path = tmp_path / "file"
-    path.write_text("")
-    with open(path) as one, open(path) as other:
-        assert _lock(one) and _lock(other)

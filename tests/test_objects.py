@@ -140,9 +140,9 @@ OBJECTS = {  # name: (what makes it, what it does)
 }
 COVERED = {  # the remaining classes that hold arrays: parts of what stands above, or never copied
     "BlockCache", "BlockMasks", "AttentionCache", "DotProductCache", "LinearCache", "LayerScaleCache",
-    "RegistersCache", "EmbedCache", "LayerNormCache", "SoftmaxCache",
+    "RegistersCache", "ResizeCache", "EmbedCache", "LayerNormCache", "SoftmaxCache",
     "MlpCache", "GeluCache", "PoolCache", "PatchEmbedCache", "CrossEntropyCache", "RunningSums", "Dataset",
-    "Prefetcher", "Display", "Walk", "Place", "Gradient", "Operation", "Step",
+    "Prefetcher", "Display", "Images", "Saves", "Walk", "Place", "Gradient", "Operation", "Step",
 }  # fmt: skip
 
 

@@ -2,8 +2,10 @@
 
 import argparse
 import dataclasses
-import shlex
+import glob
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,21 @@ import numpy as np
 
 from .. import insight, weights
 from ..config import ViTConfig
-from ..data import fetch_mnist, load, split_validation
-from ..errors import ConfigError
-from ..gradcheck import plot_curve
+from ..data import Split, fetch_mnist, full_name
+from ..errors import ConfigError, DataError
+from ..gradcheck import plot_curve, run_model
 from ..gradcheck import run as run_checks
 from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
 from ..parallel import WorkerPool, keep_freed_memory
-from ..preprocess import Preprocessing, check_batch, ground_of, read_picture
-from ..run import Run, load_run, of_minivit, overlap, resume_run, start_run
-from ..run.folder import PICTURES
+from ..preprocess import Preprocessing, ground_of, read_picture
+from ..run import Run, evaluation_split, load_run, of_minivit, overlap, resume_run, start_run
+from ..run.folder import shell_name
 from ..run.overfit import overfit
-from ..run.pictures import save_confusion, save_pictures
+from ..run.pictures import draw_pictures, save_confusion
 from ..train import RECIPES, Recipe, TrainConfig, probabilities
 from ..train.evaluate import evaluate as measure
+from .output import complain, escaped
 from .tables import class_table, confusion_table, result_line, tta_line
 
 DEFAULT_DATA = "mnist5k"
@@ -34,34 +37,24 @@ def train(arguments: argparse.Namespace) -> None:
     settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
     recipe = RECIPES[arguments.recipe] if arguments.recipe else Recipe("the defaults")
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
-    data, out, device = arguments.data or DEFAULT_DATA, arguments.out, arguments.device
+    data, device = arguments.data or DEFAULT_DATA, arguments.device or "cpu"
     if arguments.resume is not None:
-        others = (
-            arguments.recipe,
-            arguments.data,
-            out,
-            arguments.overwrite,
-            arguments.overfit_batch,
-            arguments.init,
-            arguments.pixels,
-        )
-        if any(settings) or any(others):
-            raise ConfigError("--resume continues with the settings the run was started with: give no others beside it")
-        run = resume_run(arguments.resume, device)
+        _refuse_beside(arguments, "--resume", ("out", "overwrite", "init", "pixels", "overfit_batch"))
+        run = resume_run(
+            arguments.resume, arguments.device, data=arguments.data, model_settings=model_settings,
+            train_settings=train_settings, say=_say, bar=True,
+        )  # fmt: skip
     elif arguments.overfit_batch:
-        return overfit(data, model_settings, train_settings, device)
+        _refuse_beside(arguments, "--overfit-batch", ("out", "overwrite", "init", "pixels"))
+        return overfit(data, model_settings, train_settings, device, say=_say)
     else:
         config = TrainConfig(**train_settings)
-        run = start_run(
-            data, out, model_settings, config, device, arguments.overwrite, arguments.init, arguments.pixels
-        )
-    try:
-        drawn = all((run.folder / name).exists() for name in PICTURES) or save_pictures(run.folder)
-        note = "" if drawn else " (pip install minivit[viz] also draws its curves and mistakes)"
-    except OSError as error:
-        note = f" (its pictures cannot be written: {error.strerror})"
-    print(f"\nthe run is in {run.folder}{note}; next:")
-    name = shlex.quote(str(run.folder))
+        out, overwrite, init = arguments.out, arguments.overwrite, arguments.init
+        pixels = arguments.pixels
+        run = start_run(data, out, model_settings, config, device, overwrite, init, pixels=pixels, say=_say, bar=True)
+    note = draw_pictures(run.folder)
+    print(f"\nthe run is in {run.folder}{f' ({note})' if note else ''}; next:")
+    name = shell_name(run.folder)
     print(f"  minivit eval {name}                per class, and the confusion matrix")
     print(f"  minivit predict {name} digit.png   a photo or drawing of your own")
     print(f"  minivit info {name}                what the model is made of")
@@ -77,44 +70,47 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise FileNotFoundError(
             f"there is no folder {Path(arguments.out).parent} to draw in: make it, or choose another"
         )
-    name = arguments.data or run.settings.get("data", DEFAULT_DATA)
-    dataset = load(name)
+    own = run.settings.get("data", DEFAULT_DATA)
+    name = arguments.data or own
+    split = evaluation_split(run, name, arguments.split)
     names = [run.model.config.class_name(k) for k in range(run.model.config.classes or 0)]
-    validation = run.settings.get("train", {}).get("validation")
-    training, valid = split_validation(dataset.train, validation)
-    split = {"test": dataset.test, "valid": valid, "train": training}[arguments.split]
-    if not len(split.labels):
-        raise ConfigError(f"{arguments.run} held no images out for validation: choose another --split")
-    check_batch(split.images, split.labels, run.model.config)
     _warn_of_other_ground(run, split.images)
-    seen = overlap(run, split)
+    if arguments.split != "train" or full_name(name) != own:
+        _warn_of_overlap(run, split)
     keep_freed_memory()
     tta = _tta(run, arguments)
     result = measure(run.model, split, WorkerPool(arguments.threads), tta)
     print(class_table(result, names), confusion_table(result, names), sep="\n\n", end="\n\n")
-    if seen:
-        print(f"warning: {seen} of these {result.total} images were in the run's training set", file=sys.stderr)
-    if seen is None:
-        print("warning: the run's training data are not here to compare with these", file=sys.stderr)
     print(
-        f"{name} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}), "
-        f"loss {result.loss:.4f}" + (f", averaged over each image and {tta} augmented copies" if tta else "")
+        f"{escaped(name)} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of "
+        f"{result.total}), loss {result.loss:.4f}"
+        + (f", averaged over each image and {tta} augmented copies" if tta else "")
     )
     if arguments.out:
         save_confusion(result.confusion, Path(arguments.out), names)
-        print(f"the confusion matrix is drawn in {arguments.out}")
+        print(f"the confusion matrix is drawn in {escaped(arguments.out)}")
 
 
-def predict(arguments: argparse.Namespace) -> None:
+def predict(arguments: argparse.Namespace) -> int:
     run = _load(arguments)
     config = run.model.config
     preprocessing = run.model.preprocessing or Preprocessing.default(config)
-    pictures = np.stack([read_picture(path, config.channels, preprocessing) for path in arguments.images])
-    shares = probabilities(run.model, pictures, WorkerPool(arguments.threads), _tta(run, arguments))
-    for path, row in zip(arguments.images, shares):
+    paths, pictures, status = [], [], 0
+    for path in _expanded(arguments.images):
+        try:
+            pictures.append(read_picture(path, config.channels, preprocessing))
+            paths.append(escaped(path))
+        except DataError as error:  # the others are predicted all the same
+            complain(error)
+            status = 2
+    if not pictures:
+        return status
+    shares = probabilities(run.model, np.stack(pictures), WorkerPool(arguments.threads), _tta(run, arguments))
+    for path, row in zip(paths, shares):
         best = sorted(range(len(row)), key=lambda k: -row[k])[:3]
         guesses = [f"{config.class_name(k)} ({100 * row[k]:.1f} %)" for k in best]
         print(f"{path}: {guesses[0]}, then {' and '.join(guesses[1:])}" if len(best) > 1 else f"{path}: {guesses[0]}")
+    return status
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -147,7 +143,7 @@ def convert(arguments: argparse.Namespace) -> None:
     notes = weights.convert(model.params, model.config, model.preprocessing, arguments.out, arguments.to, licence)
     for note in notes:
         print(f"note: {note}")
-    print(f"written to {arguments.out}: {model.params.flat.size:,} values, for {arguments.to}")
+    print(f"written to {escaped(arguments.out)}: {model.params.flat.size:,} values, for {arguments.to}")
 
 
 def data(arguments: argparse.Namespace) -> None:
@@ -158,7 +154,12 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         print(plot_curve(arguments.plot))
         return 0
-    results = run_checks(arguments.op, arguments.method, progress=sys.stderr.isatty())
+    if arguments.model and arguments.op:
+        raise ConfigError("--op chooses among minivit's own operations, --model is checked whole: give one of them")
+    if arguments.model:
+        results = run_model(load_run(arguments.model, **_answers(arguments)).model, arguments.model, arguments.method)
+    else:
+        results = run_checks(arguments.op, arguments.method, progress=sys.stderr.isatty())
     print(results.to_json() if arguments.json else results)
     return 0 if results.passed else 1
 
@@ -187,6 +188,13 @@ def _load(arguments: argparse.Namespace) -> Run:
     return load_run(arguments.run, getattr(arguments, "device", "cpu"), **_answers(arguments))
 
 
+def _expanded(names: Sequence[str]) -> Iterator[str]:
+    """The names, and the files that patterns like *.png match where the shell leaves them as they are, on Windows."""
+    for name in names:
+        matching = [] if sys.platform != "win32" or os.path.exists(name) else sorted(glob.glob(name))
+        yield from matching or [name]
+
+
 def _tta(run: Run, arguments: argparse.Namespace) -> int:
     """Over how many augmented copies to average: what the flag says, else what the run was set to."""
     return run.settings.get("train", {}).get("tta") or 0 if arguments.tta is None else arguments.tta
@@ -196,9 +204,29 @@ def _warn_of_other_ground(run: Run, images: np.ndarray) -> None:
     """Say so if images are dark on light and the model's were light on dark, or the other way round."""
     trained, ground = run.model.preprocessing, ground_of(images)
     if trained is not None and ground not in (trained.ground, None):
-        print(f"warning: these images have a {ground} ground, the model's a {trained.ground} one", file=sys.stderr)
+        complain(f"these images have a {ground} ground, the model's a {trained.ground} one", "warning")
+
+
+def _warn_of_overlap(run: Run, split: Split) -> None:
+    """Say so if a run was trained on images of this split, or if that cannot be told."""
+    seen = overlap(run, split)
+    if seen is None:
+        complain("the run's training data are not here to compare with these", "warning")
+    elif seen:
+        complain(f"{seen} of these {len(split.labels)} images were in the run's training set", "warning")
 
 
 def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of a config dataclass that were given as flags."""
     return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(config) if hasattr(arguments, f.name)}
+
+
+def _refuse_beside(arguments: argparse.Namespace, flag: str, names: tuple[str, ...]) -> None:
+    """Raise ConfigError, naming them, for flags that would be ignored beside another."""
+    found = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
+    if found:
+        raise ConfigError(f"{flag} has no use for {' and '.join(found)}: leave out one or the other")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

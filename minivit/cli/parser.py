@@ -5,15 +5,17 @@ Flags are made from the config dataclasses, so that every hyperparameter is writ
 
 import argparse
 import dataclasses
+import os
 import types
 import typing
 from typing import Any
 
 from .. import __version__
 from ..backend import DEVICES
-from ..config import RESIZES, ViTConfig
+from ..config import ViTConfig
 from ..gradcheck.suite import METHODS
 from ..ops.normal_cdf import FORMS
+from ..ops.resize import DIALECTS
 from ..parallel import available_cores
 from ..train import RECIPES, TrainConfig
 from ..train.config import MOST_COPIES
@@ -48,6 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
         return made
 
     it = command(commands.train, "train", "train a model, and test it once at the end")
+    it.set_defaults(device=None)  # with --resume, the run's own
     it.add_argument("--data", help=f"{DATA_HELP} (default: {DEFAULT_DATA})")
     recipes = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
     it.add_argument(
@@ -55,7 +58,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     it.add_argument("--out", metavar="DIR", help="the run's folder (default: the first free runs/DATA-N)")
     it.add_argument("--overwrite", action="store_true", help="let --out replace the run that is in its folder")
-    it.add_argument("--resume", metavar="RUN", help="resume a run that was interrupted, with its own settings")
+    it.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="resume a run that was interrupted, with its own settings and on its own device; "
+        "--threads, --save-every, --device, and --data for data that have moved, may be others than before",
+    )
     it.add_argument(
         "--init", metavar="RUN", help="start from the weights of a run, with a learning-rate schedule of its own"
     )
@@ -68,7 +76,12 @@ def make_parser() -> argparse.ArgumentParser:
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("--data", help=DATA_HELP + " (default: what the run was trained on)")
     it.add_argument("--split", choices=("test", "valid", "train"), default="test", help="which part (default: test)")
-    it.add_argument("--out", metavar="PNG", help="draw the confusion matrix, too (needs matplotlib: minivit[viz])")
+    it.add_argument(
+        "--out",
+        metavar="PNG",
+        type=os.path.expanduser,
+        help="draw the confusion matrix, too (needs matplotlib: minivit[viz])",
+    )
     _add_tta(it)
     _add_threads(it)
     _add_loading(it)
@@ -92,9 +105,13 @@ def make_parser() -> argparse.ArgumentParser:
 
     it = command(commands.gradcheck, "gradcheck", "check every gradient against measurements", device=False)
     it.add_argument("--op", metavar="NAME", help="only this operation (attention, ...) or model switch (default: all)")
+    it.add_argument(
+        "--model", metavar="RUN", help=f"this model instead, a random direction for each of its tensors: {RUN_HELP}"
+    )
     it.add_argument("--method", choices=tuple(METHODS), default="both", help="how to measure (default: both)")
     it.add_argument("--json", action="store_true", help="print a list of {op, tensor, method, relative_error, passed}")
     it.add_argument("--plot", metavar="PNG", help="only draw the error against the step size, in float32 and float64")
+    _add_loading(it)
 
     it = command(commands.explain, "explain", "print the derivation of an operation's backward pass", device=False)
     it.add_argument("name", nargs="?", metavar="NAME", help="layernorm, ...; without it, all of them in reading order")
@@ -105,7 +122,9 @@ def make_parser() -> argparse.ArgumentParser:
     it = command(commands.attend, "attend", "show where a trained model looks in a picture")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("image", metavar="IMAGE", help="PNG, JPEG, ... (needs pillow: minivit[viz])")
-    it.add_argument("--out", metavar="PNG", help="draw it, too (needs matplotlib: minivit[viz])")
+    it.add_argument(
+        "--out", metavar="PNG", type=os.path.expanduser, help="draw it, too (needs matplotlib: minivit[viz])"
+    )
     _add_loading(it)
 
     it = command(commands.data, "data", "fetch a data set, verify it and keep it in the cache", device=False)
@@ -158,7 +177,7 @@ def _add_loading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--image-size", type=_size, metavar="S|SHxSW", help="resize its positions to images of this size"
     )
-    group.add_argument("--resize", choices=RESIZES, help="how (default: as the library does)")
+    group.add_argument("--resize", choices=DIALECTS, help="how (default: as the library does)")
 
 
 def _size(text: str) -> int | tuple[int, int]:

@@ -11,40 +11,60 @@ The files usually travel gzipped, so both forms are read. Source: "The MNIST dat
 
 import gzip
 import hashlib
-import io
 import math
 import os
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from ..atomic import write_atomically
-from ..errors import DataError
+from ..atomic import open_regular, write_atomically
+from ..errors import CheckpointError, DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
-LARGEST_UNPACKED = 4 << 30  # bytes that a gzipped file may unpack to
+GZIP_STREAM = zlib.MAX_WBITS + 16  # tells zlib to expect gzip's header and checksum
 IDX_MAGIC = b"\0\0\x08"  # of unsigned bytes
+OTHER_TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+MOST_AXES = 4
+LONGEST_HEADER = 4 + 4 * MOST_AXES  # bytes
+LARGEST = 4 << 30  # bytes of a file, packed or unpacked
+PIECE = 1 << 20  # bytes that are unpacked at once
+MEANT = "check that it is the file you meant"
+AGAIN = "move it away and fetch it again"
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
-    """The file `name`, else `name.gz`, in `folder`; None where there is neither."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if os.path.isfile(path)), None)
+    """The file `name`, plain or gzipped, in `folder`; None where there is none. It is also found as unpackers leave it:
+    called train-images.idx3-ubyte for train-images-idx3-ubyte, and inside a folder of its own name."""
+    spellings = (name, name.replace("-idx", ".idx"))
+    for place in (folder, *(folder / spelling for spelling in spellings)):
+        for spelling in spellings:
+            for path in (place / spelling, place / f"{spelling}.gz"):
+                if os.path.exists(path) and not os.path.isdir(path):
+                    return path
+    return None
 
 
 def read_idx(path: str | os.PathLike[str], sha256: str | None = None) -> npt.NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, plain or gzipped (told apart by its first bytes, not by its name).
 
     sha256: the checksum that the unpacked file must have, in hexadecimal; None checks none.
-    Returns uint8, as many axes as the file says, an array of the caller's own.
-    Raises DataError for a file that is missing, damaged, cut short, too long, or has another format or checksum.
+    Returns uint8, as many axes as the file says, an array of the caller's own. No more memory is taken than the file
+    holds values, whatever its header says.
+    Raises DataError for a file that is missing, no regular file, damaged, cut short, too long, or has another format or
+    checksum.
     """
     try:
-        packed = Path(path).read_bytes()
+        with open_regular(Path(path), LARGEST) as file:
+            packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            file.seek(0)
+            content = unpack(file, str(path)) if packed else _read_plain(file, str(path))
+    except CheckpointError as error:
+        raise DataError(str(error)) from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; expected an IDX file") from None
-    content = unpack(packed, str(path))
     if sha256 not in (None, found := hashlib.sha256(content).hexdigest()):
         raise DataError(
             f"{path} is another file: unpacked, its SHA-256 is {found}, expected {sha256}; move it away to fetch it"
@@ -52,38 +72,34 @@ def read_idx(path: str | os.PathLike[str], sha256: str | None = None) -> npt.NDA
     return parse_idx(content, str(path))
 
 
-def unpack(content: bytes, name: str) -> bytes:
-    """The bytes inside `content` if it is gzipped, else `content`; errors call it `name`. Raises DataError."""
-    if not content.startswith(GZIP_MAGIC):
-        return content
+def unpack(file: BinaryIO, name: str) -> bytes:
+    """The IDX file inside a gzipped one, open at its start; errors call it `name`.
+
+    Every gzip member is compared with its checksum, until the IDX file is whole; what stands behind that is ignored, as
+    gunzip ignores it. Raises DataError for a damaged file, and as soon as it holds more than the IDX header says.
+    """
+    content, rest = bytearray(), file.read(PIECE)
     try:
-        with gzip.open(io.BytesIO(content)) as file:
-            unpacked = file.read(LARGEST_UNPACKED + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name} is a damaged gzip file ({error}), {len(content)} bytes long; fetch it again") from None
-    if len(unpacked) > LARGEST_UNPACKED:
-        raise DataError(
-            f"{name} unpacks to more than {LARGEST_UNPACKED >> 30} GiB; check that it is the file you meant"
-        )
-    return unpacked
+        while rest.startswith(GZIP_MAGIC) and len(content) != _size(content, name):
+            member = zlib.decompressobj(GZIP_STREAM)
+            while not member.eof:
+                piece = member.decompress(rest, PIECE)
+                content += piece
+                if len(content) > (size := _size(content, name)):
+                    raise DataError(f"{name} is too long: it unpacks to more than the {size} bytes expected; {AGAIN}")
+                rest = member.unused_data if member.eof else member.unconsumed_tail or file.read(PIECE)
+                if not (rest or piece or member.eof):
+                    raise EOFError("its end is missing")
+            rest += file.read(PIECE) if len(rest) < len(GZIP_MAGIC) else b""
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{name} is a damaged gzip file ({error}); {AGAIN}") from None
+    return bytes(content)
 
 
 def parse_idx(content: bytes, name: str) -> npt.NDArray[np.uint8]:
     """The array in an unpacked IDX file; errors call it `name`. Raises DataError."""
-    if content[:3] != IDX_MAGIC or len(content) < 4:
-        raise DataError(
-            f"{name} is no IDX file of unsigned bytes: it starts with 0x{content[:4].hex()},"
-            " expected 0x000008 and the number of axes; check that it is the file you meant"
-        )
-    start = 4 + 4 * content[3]
-    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
-    size = start + math.prod(shape)
-    if not start <= len(content) == size:
-        problem = "too long" if len(content) > size else "cut short"
-        raise DataError(
-            f"{name} is {problem}: {len(content)} bytes unpacked, expected {size}"
-            f" (a header of {start} and {' x '.join(map(str, shape))} values); fetch it again"
-        )
+    start, shape = _read_header(content, name)
+    _check_length(len(content), start, shape, name)
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
 
 
@@ -112,3 +128,47 @@ def write_whole(path: Path, content: bytes) -> None:
         raise DataError(
             f"cannot write {path}: {error.strerror or error}; choose a folder that can be written"
         ) from None
+
+
+def _read_plain(file: BinaryIO, name: str) -> bytes:
+    """An IDX file that is not packed: nothing is read unless it is as long as its header says."""
+    header = file.read(LONGEST_HEADER)
+    _check_length(os.fstat(file.fileno()).st_size, *_read_header(header, name), name)
+    return header + file.read()
+
+
+def _read_header(content: bytes | bytearray, name: str) -> tuple[int, tuple[int, ...]]:
+    """Where the values begin, and the length of every axis. Raises DataError for anything but unsigned bytes."""
+    if content[:2] == IDX_MAGIC[:2] and len(content) >= 4 and content[2] in OTHER_TYPES:
+        raise DataError(
+            f"{name} holds values of {OTHER_TYPES[content[2]]} (IDX type 0x{content[2]:02x}), expected unsigned bytes"
+            " (0x08), 0 to 255; convert them with numpy and minivit.data.idx.write_idx"
+        )
+    if content[:3] != IDX_MAGIC or len(content) < 4:
+        raise DataError(
+            f"{name} is no IDX file of unsigned bytes: it starts with 0x{content[:4].hex()},"
+            f" expected 0x000008 and the number of axes; {MEANT}"
+        )
+    if content[3] > MOST_AXES:
+        raise DataError(f"{name} is an IDX file of {content[3]} axes, expected at most {MOST_AXES}; {MEANT}")
+    start = 4 + 4 * content[3]
+    if len(content) < start:
+        raise DataError(f"{name} is cut short: {len(content)} bytes, expected a header of {start}; {AGAIN}")
+    return start, tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
+
+
+def _check_length(length: int, start: int, shape: tuple[int, ...], name: str) -> None:
+    expected = start + math.prod(shape)
+    if length != expected:
+        raise DataError(
+            f"{name} is {'too long' if length > expected else 'cut short'}: {length} bytes unpacked, expected"
+            f" {expected} (a header of {start} and {' x '.join(map(str, shape))} values); {AGAIN}"
+        )
+
+
+def _size(content: bytearray, name: str) -> int:
+    """How long an IDX file will be that begins like this; LARGEST as long as its header is not whole."""
+    if len(content) < 4 or len(content) < min(4 + 4 * content[3], LONGEST_HEADER):
+        return LARGEST
+    start, shape = _read_header(content, name)
+    return min(start + math.prod(shape), LARGEST)

@@ -1,6 +1,7 @@
 """Fetching MNIST: four gzipped IDX files from the first mirror that has them, checked, and kept for the next time."""
 
 import hashlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,24 +31,32 @@ LARGEST_DOWNLOAD = 64 << 20  # bytes; more than this is not one of the files, wh
 
 
 def data_folders() -> list[Path]:
-    """Where data is looked for: $MINIVIT_DATA if set, the platform's folder for caches. New files go to the first."""
-    if sys.platform == "win32":
-        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        caches = Path.home() / "Library" / "Caches"
-    else:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Where data is looked for: $MINIVIT_DATA if set, the platform's folder for caches if there is a home folder. New
+    files go to the first. Raises DataError if there is none."""
     chosen = os.environ.get("MINIVIT_DATA")
-    return [*([Path(chosen).expanduser()] if chosen else []), caches / "minivit"]
+    folders = [Path(os.path.expanduser(chosen))] if chosen else []
+    try:
+        if sys.platform == "win32":
+            caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        elif sys.platform == "darwin":
+            caches = Path.home() / "Library" / "Caches"
+        else:
+            caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folders.append(caches / "minivit")
+    except RuntimeError:  # neither HOME nor an entry in the password database
+        if not folders:
+            raise DataError("there is no home folder to keep data in: set MINIVIT_DATA to a folder") from None
+    return folders
 
 
 def find_mnist(cache: str | os.PathLike[str] | None = None) -> Path | None:
-    """The first folder with all four files, unchecked, of `cache`/mnist and `cache`; None where neither has them.
+    """The first folder with all four files, unchecked, of `cache`/mnist, `cache` and torchvision's `cache`/MNIST/raw;
+    None where none has them.
 
     cache: None looks in all the `data_folders()`.
     """
     roots = data_folders() if cache is None else [Path(cache)]
-    folders = [folder for root in roots for folder in (root / "mnist", root)]
+    folders = [folder for root in roots for folder in (root / "mnist", root, root / "MNIST" / "raw")]
     return next((folder for folder in folders if all(find_idx(folder, name) for name in CHECKSUMS)), None)
 
 
@@ -119,7 +128,7 @@ def _download(address: str, checksum: str, progress: bool) -> bytes:
         raise DataError(f"{len(content)} bytes, {promised} promised")
     if not content.startswith(GZIP_MAGIC):
         raise DataError(f"{len(content)} bytes that are not gzipped")
-    found = hashlib.sha256(unpack(bytes(content), name)).hexdigest()
+    found = hashlib.sha256(unpack(io.BytesIO(content), name)).hexdigest()
     if found != checksum:
         raise DataError(f"another file: its SHA-256 is {found}, expected {checksum}")
     return bytes(content)

@@ -10,7 +10,7 @@ from ..ops.loss import cross_entropy_backward, cross_entropy_forward
 from ..params import Params
 from ..rng import DROPOUT, generator
 from ..vit import ViT
-from .checker import check_pair
+from .checker import CAUSES, check_pair
 from .report import Report
 
 
@@ -24,14 +24,15 @@ def check_model(
     bound: float | None = None,
     seed: int = 0,
     name: str = "model",
+    causes: int = CAUSES,
 ) -> Report:
     """Check the gradient of the cross-entropy of a batch with respect to every parameter and to the images.
 
     Shapes   images (B, C, Sh, Sw) float64; labels (B,) integers or (B, K) probabilities
-    The model must be a float64 one: ViT(config, seed, dtype="float64") starts from the float32 model's numbers.
+    The model must be a float64 one: ViT(config, seed, dtype="float64") starts from the float32 model's values.
     Dropouts that its config asks for are on, with masks drawn once from `seed`. The key third of every qkv bias is
     declared zero: softmax ignores a shift that is common to all keys.
-    method, bound, seed: as in `check_pair`, whose errors these are.
+    method, bound, seed, causes: as in `check_pair`, whose errors these are.
     """
     config, shapes = model.config, model.params.shapes
     masks = draw_masks(config, len(images), generator(seed, DROPOUT), "float64")
@@ -50,4 +51,7 @@ def check_model(
     D = config.dim
     zeros = [(name, slice(D, 2 * D)) for name in shapes if name.endswith("qkv.bias")]
     inputs = {"images": images, **model.params}
-    return check_pair(forward, backward, inputs, method=method, zeros=zeros, bound=bound, seed=seed, name=name)
+    return check_pair(
+        forward, backward, inputs, method=method, zeros=zeros, bound=bound, seed=seed, name=name, reuse=True,
+        causes=causes,
+    )  # fmt: skip

@@ -34,7 +34,7 @@ def measure_curve(seed: int = 0) -> Curve:
     directions = rng.standard_normal((DIRECTIONS, *dx.shape))
     directions /= np.linalg.norm(directions.reshape(DIRECTIONS, -1), axis=1)[:, None, None, None]
     exact = (dx * directions).sum((1, 2, 3))  # (DIRECTIONS,)
-    probe = Probe(layernorm_forward, inputs, "x", dy, tuple(inputs))
+    probe = Probe(layernorm_forward, inputs, "x", dy, y, tuple(inputs), [])
 
     def error(slopes: list[float]) -> float:
         return rms(np.array(slopes) - exact) / rms(dx)

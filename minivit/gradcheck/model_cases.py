@@ -8,6 +8,7 @@ from ..config import POOLS, POSITIONS, ViTConfig
 from ..rng import GRADIENT_CHECK, generator
 from ..vit import ViT
 from .check_model import check_model
+from .checker import CAUSES
 from .report import Report
 
 BATCH = 5
@@ -41,12 +42,12 @@ class Switch(NamedTuple):
             return images, rng.dirichlet(np.ones(self.config.classes), BATCH)
         return images, rng.integers(0, self.config.classes, BATCH)
 
-    def check(self, name: str, method: str = "differences", seed: int = 0) -> Report:
+    def check(self, name: str, method: str = "differences", seed: int = 0, causes: int = CAUSES) -> Report:
         """The report of `check_model`."""
-        smoothing = self.label_smoothing
         return check_model(
-            self.model(seed), *self.batch(seed), label_smoothing=smoothing, method=method, seed=seed, name=name
-        )
+            self.model(seed), *self.batch(seed), label_smoothing=self.label_smoothing, method=method, seed=seed,
+            name=name, causes=causes,
+        )  # fmt: skip
 
 
 SWITCHES: dict[str, Switch] = {

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import MinivitError
@@ -13,6 +13,9 @@ TITLES = {
     "dense": "central differences, entry by entry",
     "float32": "float32 against float64",
 }
+
+
+EXPLAINED = 3  # things that fail whose cause is sought: the first ones, operations before models
 
 
 class GradientError(MinivitError, AssertionError):
@@ -35,13 +38,20 @@ class Row(NamedTuple):
     cosine: float | None  # between the two whole gradients, where both are known
     passed: bool
     problem: str = ""  # what is wrong, in words; empty if nothing is
+    note: str = ""  # what else to know about the numbers: a bound of its own, say
+    sought: bool = True  # whether the cause of a failure was sought
 
     def cells(self) -> tuple[str, str, str, str]:
         """analytic, numeric, relative_error and cosine as they are printed."""
         if math.isnan(self.analytic) and math.isnan(self.numeric):
             return "-", "-", "-", ""
         cosine = "" if self.cosine is None else f"{self.cosine:.6f}"
-        return f"{self.analytic:+.9e}", f"{self.numeric:+.9e}", f"{self.relative_error:.1e}", cosine
+        return f"{self.analytic:+.9e}", f"{self.numeric:+.9e}", self.error, cosine
+
+    @property
+    def error(self) -> str:
+        """relative_error as it is printed."""
+        return "-" if math.isnan(self.relative_error) else f"{self.relative_error:.1e}"
 
     @classmethod
     def failed(cls, tensor: str, shape: tuple[int, ...], problem: str) -> "Row":
@@ -57,6 +67,7 @@ class Report(NamedTuple):
     bound: float
     seed: int
     rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()  # what was not checked, and what else a reader of a green report should know
 
     @property
     def passed(self) -> bool:
@@ -66,31 +77,50 @@ class Report(NamedTuple):
     @property
     def worst(self) -> Row:
         """The row with the largest relative error; a failed one first, and NaN before any number."""
-        return max(self.rows, key=_badness)
+        return max(self.rows, key=badness)
 
     def raise_if_failed(self) -> None:
         """Raise GradientError, with a line for every problem and the seed that shows it again, if anything failed."""
         if not self.passed:
-            raise GradientError(self.summary())
+            raise GradientError("\n".join([self.summary(), *(f"note: {note}" for note in self.notes)]))
+
+    @property
+    def title(self) -> str:
+        """What was checked, and how."""
+        return f"{self.name} ({TITLES[self.method]}, seed {self.seed}, bound {self.bound:.0e})"
+
+    @property
+    def failed(self) -> list[Row]:
+        """The rows that failed."""
+        return [row for row in self.rows if not row.passed]
 
     def summary(self) -> str:
         """The verdict without the table: the worst error, or every problem on a line of its own."""
-        name = f"{self.name} ({TITLES[self.method]}, seed {self.seed}, bound {self.bound:.0e})"
         if self.passed:
-            return f"{name}: passed, worst relative error {self.worst.relative_error:.1e} ({self.worst.tensor})"
-        return "\n".join(f"{name}: FAILED: {row.tensor}: {row.problem}" for row in self.rows if not row.passed)
+            return f"{self.title}: passed, worst relative error {self.worst.error} ({self.worst.tensor})"
+        return "\n".join(f"{self.title}: FAILED: {row.tensor}: {row.problem}" for row in self.failed)
+
+    def short_summary(self) -> str:
+        """The summary, but the tensors whose cause was not sought share a line."""
+        lines = [f"{self.title}: FAILED: {row.tensor}: {row.problem}" for row in self.failed if row.sought]
+        if rest := [row for row in self.failed if not row.sought]:
+            worst = max(rest, key=badness).error
+            lines.append(f"{self.title}: FAILED: {_some(rest, len(self.rows))}: relative errors of up to {worst}")
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         header = ("tensor", "shape", "analytic", "numeric", "relative error", "cosine")
         lines = [(row.tensor, str(row.shape), *row.cells()) for row in self.rows]
-        return f"{table(header, lines, left=2)}\n{self.summary()}"
+        first, *others = table(header, lines, left=2).splitlines()
+        rows = [f"{line}  {row.note}".rstrip() for line, row in zip(others, self.rows)]
+        return "\n".join([first, *rows, *(f"note: {note}" for note in self.notes), self.summary()])
 
     def to_list(self) -> list[dict[str, Any]]:
-        """A dictionary of plain JSON values for each row; a number that does not exist is None."""
+        """A dictionary of plain JSON values for each row; a number that does not exist is None, no problem ""."""
         return [
             {"op": self.name, "tensor": row.tensor, "method": self.method,
              "relative_error": row.relative_error if math.isfinite(row.relative_error) else None,
-             "passed": row.passed}
+             "passed": row.passed, "problem": row.problem}
             for row in self.rows
         ]  # fmt: skip
 
@@ -109,11 +139,11 @@ class Results(NamedTuple):
         """(name of the check, row) of the largest relative error by this method, as in `Report.worst`."""
         reports = {report.name: report for report in self.reports if report.method == method}
         rows = {name: report.worst for name, report in reports.items()}
-        name = max(rows, key=lambda name: _badness(rows[name]))
+        name = max(rows, key=lambda name: badness(rows[name]))
         return name, rows[name]
 
     def to_json(self) -> str:
-        """A JSON list of {op, tensor, method, relative_error, passed}."""
+        """A JSON list of {op, tensor, method, relative_error, passed, problem}."""
         return json.dumps([row for report in self.reports for row in report.to_list()], indent=2)
 
     def __str__(self) -> str:
@@ -123,17 +153,30 @@ class Results(NamedTuple):
         for name in dict.fromkeys(report.name for report in self.reports):
             reports = [found[name, method] for method in methods]
             worst = [report.worst for report in reports]
-            verdicts = [f"{row.relative_error:.1e} {'' if row.passed else 'FAILED '}{row.tensor}" for row in worst]
+            verdicts = [f"{row.error} {'' if row.passed else 'FAILED '}{row.tensor}" for row in worst]
             lines.append([name, str(len(reports[0].rows)), *verdicts])
         header = ["checked", "tensors", *(f"worst by {TITLES[method]}" for method in methods)]
-        failures = [report.summary() for report in self.reports if not report.passed]
-        return "\n".join([table(header, lines, left=len(header)), *failures, self._last_line(methods)])
+        return "\n".join([table(header, lines, left=len(header)), *self._failures(), self._last_line(methods)])
+
+    def _failures(self) -> Iterator[str]:
+        """The problems of the first things that fail, and a line for each of the others."""
+        failed: dict[str, list[Report]] = {}
+        for report in self.reports:
+            if not report.passed:
+                failed.setdefault(report.name, []).append(report)
+        for name in list(failed)[:EXPLAINED]:
+            yield from (report.short_summary() for report in failed.pop(name))
+        if failed:
+            yield f"{len(failed)} more fail; causes were sought for the first {EXPLAINED} (--op NAME asks for another):"
+        for name, reports in failed.items():
+            rows = {row.tensor: row for report in reports for row in report.failed}
+            yield f"{name}: FAILED: {_some(list(rows.values()), len(reports[0].rows))}"
 
     def _last_line(self, methods: list[str]) -> str:
         failed = sum(not report.passed for report in self.reports)
         verdict = f"FAILED: {failed} of {len(self.reports)} checks" if failed else f"{len(self.reports)} checks passed"
         worst = ((method, *self.worst(method)) for method in methods)
-        errors = [f"{row.relative_error:.1e} by {TITLES[method]} ({name}: {row.tensor})" for method, name, row in worst]
+        errors = [f"{row.error} by {TITLES[method]} ({name}: {row.tensor})" for method, name, row in worst]
         return f"{verdict}; worst relative error {', '.join(errors)}"
 
 
@@ -145,6 +188,12 @@ def table(header: Sequence[str], lines: Iterable[Sequence[str]], left: int) -> s
     return "\n".join("  ".join(f(cell, w) for f, cell, w in zip(align, line, widths)).rstrip() for line in cells)
 
 
-def _badness(row: Row) -> tuple[bool, bool, float]:
+def _some(rows: Sequence[Row], total: int) -> str:
+    """Tensors in words: their names, or how many of all they are with the first and the last."""
+    names = [row.tensor for row in rows]
+    return ", ".join(names) if len(names) <= 5 else f"{len(names)} of {total}, {names[0]} to {names[-1]}"
+
+
+def badness(row: Row) -> tuple[bool, bool, float]:
     """Sorts rows from good to bad: failed ones last, and among them those without a number."""
     return not row.passed, math.isnan(row.relative_error), row.relative_error

@@ -41,14 +41,14 @@ def explain(name: str | None = None) -> str:
 def _contents() -> str:
     rows = []
     for name in reading_order():
-        purpose = " ".join((inspect.getdoc(_module(name)) or "").split()).split(". ")[0].rstrip(".") + "."
+        purpose = " ".join(_docstring(_module(name)).split()).split(". ")[0].rstrip(".") + "."
         rows.append(_wrapped(f"  {_bold(name.ljust(10))}  {purpose}", indent=14))
     return "\n".join(["The derivations, in reading order. `minivit explain NAME` prints one.", "", *rows])
 
 
 def _derivation(name: str) -> str:
     module, functions = _find(name)
-    parts = [_heading(module.__name__.rsplit(".")[-1].upper(), _place(module)), _wrapped(inspect.getdoc(module) or "")]
+    parts = [_heading(module.__name__.rsplit(".")[-1].upper(), _place(module)), _wrapped(_docstring(module))]
     parts += [_function(module, node) for node in functions]
     return "\n\n".join(parts)
 
@@ -95,6 +95,11 @@ def _find(name: str) -> tuple[ModuleType, list[ast.FunctionDef]]:
 
 def _module(title: str) -> ModuleType:
     return importlib.import_module("minivit.optim" if title == "optim" else f"minivit.ops.{title}")
+
+
+def _docstring(module: ModuleType) -> str:
+    """From its source, since python -OO leaves docstrings out."""
+    return ast.get_docstring(ast.parse(inspect.getsource(module))) or ""
 
 
 def _place(module: ModuleType) -> str:

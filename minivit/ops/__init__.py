@@ -25,6 +25,7 @@ from .normal_cdf import normal_cdf
 from .patches import patch_embed_backward, patch_embed_forward, patchify, unpatchify
 from .pool import pool_backward, pool_forward
 from .positions import add_positions_backward, add_positions_forward, sincos1d, sincos2d
+from .resize import DIALECTS, interpolation_matrix, resize_backward, resize_forward
 from .softmax import softmax_backward, softmax_forward
 
 READING_ORDER = (
@@ -33,6 +34,7 @@ READING_ORDER = (
     "patches",
     "class_token",
     "positions",
+    "resize",
     "attention",
     "block",
     "layernorm",
@@ -46,6 +48,7 @@ READING_ORDER = (
 )
 
 __all__ = [
+    "DIALECTS",
     "READING_ORDER",
     "BlockMasks",
     "add_positions_backward",
@@ -64,6 +67,7 @@ __all__ = [
     "dropout_forward",
     "gelu_backward",
     "gelu_forward",
+    "interpolation_matrix",
     "layer_scale_backward",
     "layer_scale_forward",
     "layernorm_backward",
@@ -80,6 +84,8 @@ __all__ = [
     "pool_forward",
     "registers_backward",
     "registers_forward",
+    "resize_backward",
+    "resize_forward",
     "sincos1d",
     "sincos2d",
     "softmax_backward",

@@ -6,7 +6,7 @@ Hendrycks, Gimpel 2016 (arXiv:1606.08415), section 2."""
 import math
 from typing import NamedTuple
 
-from ..backend import Array, array_module
+from ..backend import Array, array_module, fused
 from .normal_cdf import QUICK_LINEAR, TANH_CUBIC, TANH_LINEAR, normal_cdf
 
 
@@ -30,7 +30,7 @@ def gelu_forward(x: Array, form: str = "erf") -> tuple[Array, GeluCache]:
     >>> gelu_backward(np.ones(3), cache).round(4)  # the slope
     array([-0.0852,  0.5   ,  1.0852])
     """
-    cdf = normal_cdf(x, form)
+    cdf = fused(lambda x: normal_cdf(x, form), x)
     return x * cdf, GeluCache(x, cdf, form)
 
 
@@ -48,18 +48,22 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
     """
     xp = array_module(dy)
     x, cdf, form = cache
-    slope = x * x
-    if form == "erf":
-        slope *= -0.5  # (2)
-        xp.exp(slope, out=slope)
-        slope *= 1 / math.sqrt(2 * math.pi)
-    else:
-        linear, cubic = (TANH_LINEAR, TANH_CUBIC) if form == "tanh" else (QUICK_LINEAR, 0.0)
-        slope *= 3 * cubic  # (3) (4)
-        slope += linear
-        slope *= 2 * cdf
-        slope *= 1 - cdf
-    slope *= x  # (1)
-    slope += cdf
-    slope *= dy
-    return slope
+
+    def slope_times(dy: Array, x: Array, cdf: Array) -> Array:
+        slope = x * x
+        if form == "erf":
+            slope *= -0.5  # (2)
+            xp.exp(slope, out=slope)
+            slope *= 1 / math.sqrt(2 * math.pi)
+        else:
+            linear, cubic = (TANH_LINEAR, TANH_CUBIC) if form == "tanh" else (QUICK_LINEAR, 0.0)
+            slope *= 3 * cubic  # (3) (4)
+            slope += linear
+            slope *= 2 * cdf
+            slope *= 1 - cdf
+        slope *= x  # (1)
+        slope += cdf
+        slope *= dy
+        return slope
+
+    return fused(slope_times, dy, x, cdf)

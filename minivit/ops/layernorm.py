@@ -5,7 +5,7 @@ Ba, Kiros, Hinton 2016 (arXiv:1607.06450), equation 4."""
 
 from typing import NamedTuple
 
-from ..backend import Array, array_module
+from ..backend import Array, array_module, fused
 from .reductions import column_sums, row_dots, row_sums
 
 
@@ -32,11 +32,15 @@ def layernorm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-6) ->
     xp = array_module(x)
     D = x.shape[-1]
     xhat = x - row_sums(x) / D  # xc for now
-    rstd = 1 / xp.sqrt(row_dots(xhat, xhat) / D + eps)  # (..., 1)
-    xhat *= rstd
-    y = xhat * gamma
-    y += beta
-    return y, LayerNormCache(xhat, rstd, gamma)
+    rstd = fused(lambda dots: 1 / xp.sqrt(dots / D + eps), row_dots(xhat, xhat))  # (..., 1)
+
+    def scaled(xhat: Array, rstd: Array, gamma: Array, beta: Array) -> Array:
+        xhat *= rstd
+        y = xhat * gamma
+        y += beta
+        return y
+
+    return fused(scaled, xhat, rstd, gamma, beta), LayerNormCache(xhat, rstd, gamma)
 
 
 def layernorm_backward(
@@ -72,8 +76,13 @@ def layernorm_backward(
     dbeta = column_sums(dy, out=dbeta)  # (1)
     dgamma = column_sums(dy * xhat, out=dgamma)  # (1)
     u = dy * gamma  # (2)
-    dx = xhat * (row_dots(u, xhat) / -D)  # (3) -xhat·mean(u·xhat)
-    dx += u  # (3)
-    dx -= row_sums(u) / D  # (4)
-    dx *= rstd
-    return dx, dgamma, dbeta
+    along, mean = row_dots(u, xhat) / -D, row_sums(u) / D  # -mean(u·xhat), mean(u)
+
+    def projected(u: Array, xhat: Array, along: Array, mean: Array, rstd: Array) -> Array:
+        dx = xhat * along  # (3)
+        dx += u  # (3)
+        dx -= mean  # (4)
+        dx *= rstd
+        return dx
+
+    return fused(projected, u, xhat, along, mean, rstd), dgamma, dbeta

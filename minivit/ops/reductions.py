@@ -1,6 +1,10 @@
 """Sums over rows and columns, computed by einsum and by a matrix product: both read the array once, at full vector
 width, whereas `x.sum(-1)` and `x.sum(0)` are several times slower for the short rows of a small Transformer."""
 
+import functools
+from types import ModuleType
+from typing import Any
+
 from ..backend import Array, array_module
 
 
@@ -31,7 +35,13 @@ def column_sums(x: Array, out: Array | None = None) -> Array:
     """
     xp = array_module(x)
     rows = x.reshape(-1, x.shape[-1])  # (..., D) -> (M, D)
-    return xp.matmul(xp.ones(rows.shape[0], x.dtype), rows, out=out)  # (M, D) -> (D,)
+    return xp.matmul(_ones(xp, rows.shape[0], x.dtype), rows, out=out)  # (M, D) -> (D,)
+
+
+@functools.lru_cache(maxsize=64)
+def _ones(xp: ModuleType, M: int, dtype: Any) -> Array:
+    """M ones; cached, and never modified."""
+    return xp.ones(M, dtype)
 
 
 def row_dots(x: Array, y: Array) -> Array:

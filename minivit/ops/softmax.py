@@ -4,7 +4,7 @@ Bridle 1990 (doi:10.1007/978-3-642-76153-9_28); the scores' maximum is subtracte
 
 from typing import NamedTuple
 
-from ..backend import Array, array_module, errstate, is_host_float
+from ..backend import Array, array_module, errstate, fused, is_host_float
 from .reductions import row_dots, row_sums
 
 SAFE = 2.0**60  # row sums in [1/SAFE, SAFE] can neither have overflowed nor lost a digit to underflow
@@ -53,7 +53,8 @@ def _without_maximum(x: Array) -> Array | None:
 def _with_maximum(x: Array) -> Array:
     """m is the row's maximum."""
     xp = array_module(x)
-    y = xp.exp(x - x.real.max(-1, keepdims=True))  # x.real is x itself, except in the complex-step check
+    largest = x.real.max(-1, keepdims=True)  # x.real is x itself, except in the complex-step check
+    y = fused(lambda x, largest: xp.exp(x - largest), x, largest)
     y /= row_sums(y)
     return y
 
@@ -71,6 +72,10 @@ def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     Facts    sum(dx) = 0 for every row: adding a constant to the scores changes nothing. A constant dy gives dx = 0.
     """
     (y,) = cache
-    dx = dy - row_dots(dy, y)  # (1) (2)
-    dx *= y
-    return dx
+
+    def relative(dy: Array, dots: Array, y: Array) -> Array:
+        dx = dy - dots  # (1) (2)
+        dx *= y
+        return dx
+
+    return fused(relative, dy, row_dots(dy, y), y)

@@ -1,24 +1,32 @@
 """Arrays that come in from outside: batches are checked on the host, and scaled before the model reads them."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from ..config import ViTConfig
-from ..errors import DataError, DataTypeError
+from ..errors import DataError, DataTypeError, DataWarning
 from ..ops.loss import check_labels
+
+LARGEST_NORMALISED = 20.0  # what is larger is no normalised pixel
 
 
 def check_images(images: Any, config: ViTConfig) -> np.ndarray:
     """The images as a host array, or one line on what is wrong with them.
 
-    Expects (B, C, Sh, Sw) of the config's shape with B >= 1, uint8 or finite floats.
-    Raises DataError for a shape or value, DataTypeError for a dtype.
+    Expects (B, C, Sh, Sw) of the config's shape with B >= 1, uint8 or finite floats, normalised already.
+    Raises DataError for a shape or value, DataTypeError for a dtype; warns with DataWarning of floats that cannot have
+    been normalised as the config says.
     """
     images = np.asarray(images)
     C, Sh, Sw = config.image_shape
     if images.ndim != 4 or images.shape[1:] != (C, Sh, Sw):
-        hint = "; add the channel axis with images[:, None]" if images.shape[1:] == (Sh, Sw) and C == 1 else ""
+        hint = ""
+        if images.shape[1:] == (Sh, Sw) and C == 1:
+            hint = "; add the channel axis with images[:, None]"
+        if images.shape[1:] == (Sh, Sw, C):
+            hint = "; the channels come last here: pass images.transpose(0, 3, 1, 2)"
         raise DataError(
             f"images of shape {images.shape} do not fit this model: expected (batch, {C}, {Sh}, {Sw}), "
             f"that is (images, channels, height, width){hint}"
@@ -31,6 +39,8 @@ def check_images(images: Any, config: ViTConfig) -> np.ndarray:
         bad = np.argwhere(~np.isfinite(images))[0]
         place = tuple(map(int, bad[1:]))
         raise DataError(f"image {bad[0]} holds {images[tuple(bad)]} at (channel, row, column) {place}")
+    if images.dtype.kind == "f":
+        _warn_of_scale(images, config)
     return images
 
 
@@ -57,13 +67,19 @@ def normalise(pixels: np.ndarray, config: ViTConfig, dtype: Any, in_place: bool 
     Shapes   pixels (B, C, Sh, Sw)  ->  (B, C, Sh, Sw) of `dtype`
     With in_place=True pixels that have this dtype already are written over, which saves a copy.
     """
-    assert config.pixel_mean is not None and config.pixel_std is not None  # filled in by the config itself
-    scale = np.array([1 / (255 * std) for std in config.pixel_std], dtype).reshape(-1, 1, 1)
-    shift = np.array([m / std for m, std in zip(config.pixel_mean, config.pixel_std)], dtype).reshape(-1, 1, 1)
+    scale, shift = pixel_scale_and_shift(config, dtype)
     inputs = pixels.astype(dtype, copy=not in_place)
     inputs *= scale
     inputs -= shift
     return inputs
+
+
+def pixel_scale_and_shift(config: ViTConfig, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What pixels of 0..255 are multiplied by, and what is then subtracted, to normalise them: (C, 1, 1) each."""
+    assert config.pixel_mean is not None and config.pixel_std is not None  # filled in by the config itself
+    scale = np.array([1 / (255 * std) for std in config.pixel_std], dtype).reshape(-1, 1, 1)
+    shift = np.array([m / std for m, std in zip(config.pixel_mean, config.pixel_std)], dtype).reshape(-1, 1, 1)
+    return scale, shift
 
 
 def to_inputs(images: np.ndarray, config: ViTConfig, dtype: Any) -> np.ndarray:
@@ -76,3 +92,20 @@ def to_inputs(images: np.ndarray, config: ViTConfig, dtype: Any) -> np.ndarray:
     if inputs is not images and not np.isfinite(inputs).all():
         raise DataError(f"images hold values that {inputs.dtype} cannot: pass normalised floats, a few units large")
     return inputs
+
+
+def _warn_of_scale(images: np.ndarray, config: ViTConfig) -> None:
+    """Warn of floats that are pixels of 0..1 or 0..255: normalised ones have negative values too, unless the mean is 0,
+    and are a few units large."""
+    assert config.pixel_mean is not None and config.pixel_std is not None
+    smallest, largest = float(images.min()), float(images.max())
+    normal = max((1 - mean) / std for mean, std in zip(config.pixel_mean, config.pixel_std))
+    shifted = min(config.pixel_mean) > 0 and smallest >= 0 and largest > 0
+    if shifted or largest > max(LARGEST_NORMALISED, 2 * normal):
+        seen, advice = ("0..1", "(255 * images).round().") if largest <= 1 else ("0..255", "images.")
+        warnings.warn(
+            f"images are floats of {seen}, and floats are taken as normalised already, (x/255 - pixel_mean)/pixel_std: "
+            f'pass {advice}astype("uint8"), or use minivit.preprocess.normalise',
+            DataWarning,
+            stacklevel=4,
+        )

@@ -2,36 +2,104 @@
 
 MNIST's digits are white on black, scaled so that the longer side of the ink is 20 of the 28 pixels of the frame, and
 placed so that their centre of mass is the centre of the frame. A photo is none of that: dark ink on paper that is
-brighter on one side than on the other, somewhere in the picture, with noise and dust. Here it is brought to the same
-form, step by step; a digit that came from MNIST comes out nearly as it was. Source of the form: "The MNIST database",
-Y. LeCun, C. Cortes, C. Burges.
+brighter on one side than on the other, in the shadow of a hand, on a table, ruled, somewhere in the picture, with noise
+and dust. Here it is brought to the same form, step by step; a digit that came from MNIST comes out nearly as it was.
+Source of the form: "The MNIST database", Y. LeCun, C. Cortes, C. Burges.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+Floats = npt.NDArray[np.float32]
 
 DIGIT = 20 / 28  # how much of the frame the ink fills
 FAINTEST = 16.0  # of 255: what differs less from the paper is no ink
 EDGE = 0.2  # of the full strength of the ink: what is fainter does not count for the size of the digit
 SPECK = 0.05  # of the ink of the largest stroke: what is smaller and apart from it is dust
+ON_BORDER = 0.1  # of the border under ink: if it is more, the paper may be in a shadow
+WIDEST = 0.25  # of the longer side of the picture: what is wider is no stroke, but a shadow or another sheet
+DARKEST_SHADOW = 0.8  # of the strength of the ink
+DARKEST_LINE = 0.65  # of the strength of the ink: darker lines on the paper cannot be told from it
+ALONE = 0.1  # of the ink of the largest stroke: if there is so much off the border, what is on it is not the digit
 
 
-def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+def find_ink(grey: Floats) -> Floats | None:
     """The ink in every pixel of a grey picture (h, w) in 0..255: (h, w) in 0..1, or None where nothing stands out."""
+    ink = _on_even_paper(grey)
+    share = 1.0 if ink is None else float(np.mean(_border(ink) > EDGE))
+    if share > ON_BORDER:
+        other = _on_shadowed_paper(grey)
+        if other is not None and np.mean(_border(other) > EDGE) < share / 2:
+            return other
+    return ink
+
+
+def _on_even_paper(grey: Floats) -> Floats | None:
+    """Ink that is lighter or darker than paper on which the light falls off smoothly."""
     paper, noise = _fit_paper(grey)
     rise = grey - paper
     light, dark = np.maximum(rise, 0), np.maximum(-rise, 0)
-    ink = light if np.square(light).sum() > np.square(dark).sum() else dark
-    full = np.percentile(ink[ink >= ink.max() / 2], 90)
+    return _clean(light if np.square(light).sum() > np.square(dark).sum() else dark, noise)
+
+
+def _on_shadowed_paper(grey: Floats) -> Floats | None:
+    """Dark ink on paper of which parts are in a shadow with a sharp edge.
+
+    The paper is what remains when everything dark that is narrower than a stroke can be is filled up: the lightest
+    value around every pixel, and of these the darkest around it. Strokes disappear, and edges of wide areas stay where
+    they are. Ink takes the same part of the light in and out of the shadow.
+    """
+    reach = max(1, round(WIDEST * max(grey.shape) / 2))
+    paper = np.maximum(_around(_around(grey, reach, np.max), reach, np.min), 1)
+    ink = (255 * (1 - grey / paper)).astype(np.float32)
+    darkest, lightest = np.quantile(_border(paper), (0.1, 0.9))
+    if 255 * (1 - darkest / lightest) > DARKEST_SHADOW * _full_strength(ink):
+        return None
+    return _clean(ink, 2 * float(np.quantile(ink, 1 / 3)))  # the lightest of many noisy values lies above their mean
+
+
+def _clean(ink: Floats, noise: float) -> Floats | None:
+    """Ink in any unit as shares of its full strength, without noise, lines on the paper, what stands on the border
+    beside a digit, and dust; None if it does not stand out."""
+    full = _full_strength(ink)
     if full < max(FAINTEST, 2 * noise):
         return None
     ink = np.clip((ink - noise) / (full - noise), 0, 1)
+    on_border = _border(ink)
+    line = float(np.quantile(on_border[on_border > EDGE], 0.9)) if on_border.max() > EDGE else 0.0
+    if 0 < line < DARKEST_LINE:  # what crosses the border is fainter than the pen: lines
+        floor = 1.25 * line
+        ink = np.clip(EDGE + (ink - floor) * (1 - EDGE) / (1 - floor), 0, 1)
     stroke = label_strokes(ink > EDGE)
     mass = np.bincount(stroke.ravel(), ink.ravel())
-    dust = mass < SPECK * mass[1:].max()
-    dust[0] = False  # what belongs to no stroke: the soft edges of them all
+    mass[0] = 0  # what belongs to no stroke: the soft edges of them all
+    inside = mass.copy()
+    inside[_border(stroke)] = 0
+    if inside.max() > ALONE * mass.max():
+        mass = inside
+    dust = mass < SPECK * mass.max()
+    dust[0] = False
     ink[dust[stroke]] = 0
     return ink
+
+
+def _full_strength(ink: Floats) -> float:
+    return float(np.percentile(ink[ink >= ink.max() / 2], 90))
+
+
+def _border(picture: np.ndarray) -> np.ndarray:
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+
+
+def _around(values: Floats, reach: int, function: Callable[..., Floats]) -> Floats:
+    """The maximum or minimum of the square of 2 reach + 1 pixels around every pixel."""
+    for axis in (0, 1):
+        padding = [(reach, reach) if axis == k else (0, 0) for k in (0, 1)]
+        values = function(sliding_window_view(np.pad(values, padding, "edge"), 2 * reach + 1, axis), -1)
+    return values
 
 
 def like_mnist(images: npt.NDArray[np.uint8]) -> bool:
@@ -75,12 +143,17 @@ def label_strokes(drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         inner[:] = followed
 
 
+def extent(ink: Floats) -> tuple[int, int, int, int]:
+    """The first row in which ink counts and one past the last, then the same for columns."""
+    rows, columns = (np.flatnonzero(ink.max(axis) > EDGE) for axis in (1, 0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
 def place_ink(ink: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.uint8]:
     """Crop ink (h, w) in 0..1 to what is drawn, scale it and centre it by mass: uint8 (height, width)."""
     from PIL import Image
 
-    top, bottom = _extent(ink.max(1))
-    left, right = _extent(ink.max(0))
+    top, bottom, left, right = extent(ink)
     scale = DIGIT * min(height / (bottom - top), width / (right - left))
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     digit = np.asarray(Image.fromarray(ink[top:bottom, left:right]).resize(size, Image.Resampling.BICUBIC))
@@ -110,12 +183,6 @@ def _fit_paper(grey: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], 
         rise = values - A @ fit
     # The closest third of normal noise lies within 0.43 of its standard deviation: 2.6 of them are noise.
     return (terms @ fit).astype(np.float32), 6 * float(np.quantile(np.abs(rise), 1 / 3))
-
-
-def _extent(most: npt.NDArray[np.float32]) -> tuple[int, int]:
-    """The first row or column whose strongest ink counts, and one past the last."""
-    places = np.flatnonzero(most > EDGE)
-    return int(places[0]), int(places[-1]) + 1
 
 
 def _centred(mass: npt.NDArray[np.float32], side: int) -> slice:

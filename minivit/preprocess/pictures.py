@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config import ViTConfig
-from ..errors import DataError, MissingPackageError
+from ..errors import ConfigError, DataError
 from ..settings import check_choice, check_count, check_types, read_settings
-from .digit import find_ink, like_mnist, place_ink
+from .decode import open_picture
+from .digit import extent, find_ink, like_mnist, place_ink
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 RULES = ("digit", "squash", "crop")
 GROUNDS = ("dark", "light")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+SMALL = 0.25  # of the side of a picture: a smaller digit is looked at more closely
 WORKING = 224  # pixels: larger pictures are first reduced to sides of at most this, which averages their noise
 
 
@@ -67,6 +69,13 @@ class Preprocessing:
         digits = grey and like_mnist(images[:, 0] if ground == "dark" else 255 - images[:, 0])
         return cls("digit" if digits else "squash", ground, images.shape[2:])
 
+    def resized(self, size: tuple[int, int]) -> "Preprocessing":
+        """The same for another size (Sh, Sw); `short_edge` grows as much as the side that grows most, so that it spans
+        the new frame if it did the old one."""
+        growth = max(new / old for new, old in zip(size, self.size))
+        edge = None if self.short_edge is None else max(1, round(self.short_edge * growth))
+        return dataclasses.replace(self, size=size, short_edge=edge)
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return {**dataclasses.asdict(self), "size": list(self.size)}
@@ -89,19 +98,21 @@ def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Pre
 
     channels: 1 for grey or 3 for RGB.
     Returns uint8 (channels, height, width).
-    Raises DataError if the file cannot be read, if the rule is "digit" and no digit stands out, and for another number
-    of channels; MissingPackageError without pillow.
+    Raises DataError if the file cannot be read, and if the rule is "digit" and no digit stands out; ConfigError for
+    another number of channels; MissingPackageError without pillow.
     """
     if channels not in (1, 3):
-        raise DataError(
+        raise ConfigError(
             f"the model takes images of {channels} channels, a picture has 1 or 3; give it a folder of IDX files"
         )
     height, width = preprocessing.size
-    picture = _open(path, max(WORKING, 2 * height, 2 * width) if preprocessing.rule != "crop" else None)
+    picture = open_picture(path)
     if preprocessing.rule == "digit":
         pixels = _digit(picture, path, height, width)
         digit = pixels if preprocessing.ground == "dark" else 255 - pixels
         return np.repeat(digit[np.newaxis], channels, axis=0)
+    if preprocessing.rule == "squash":
+        _shrink(picture, max(WORKING, 2 * height, 2 * width))
     laid = _on_ground(picture, "white" if preprocessing.ground == "light" else "black")
     resized = (_cropped if preprocessing.rule == "crop" else _squashed)(laid, preprocessing)
     pixels = np.asarray(resized.convert("L" if channels == 1 else "RGB")).reshape(height, width, channels)
@@ -110,10 +121,34 @@ def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Pre
 
 def _digit(picture: "Image", path: str | os.PathLike[str], height: int, width: int) -> npt.NDArray[np.uint8]:
     for paper in ("white", "black"):  # transparent pixels count as paper; black where nothing would be seen on white
-        ink = find_ink(np.asarray(_on_ground(picture, paper).convert("L"), np.float32))
+        ink = _ink(_on_ground(picture, paper).convert("L"), max(WORKING, 2 * height, 2 * width))
         if ink is not None:
             return place_ink(ink, height, width)
     raise DataError(f"no digit stands out in {path}; expected one, clearly lighter or darker than an even background")
+
+
+def _ink(grey: "Image", side: int) -> npt.NDArray[np.float32] | None:
+    """The ink in a picture, found in a copy of at most `side` pixels; if it is small in there, found again around its
+    place in the picture itself."""
+    small = grey.copy()
+    _shrink(small, side)
+    ink = find_ink(np.asarray(small, np.float32))
+    if ink is not None and small.size != grey.size:
+        top, bottom, left, right = extent(ink)
+        length, scale = max(bottom - top, right - left), grey.width / small.width
+        if length < SMALL * side:
+            edges = max(0, left - length), max(0, top - length), right + length, bottom + length
+            box = [round(scale * edge) for edge in edges]
+            closer = _ink(grey.crop((box[0], box[1], min(box[2], grey.width), min(box[3], grey.height))), side)
+            ink = ink if closer is None else closer
+    return ink
+
+
+def _shrink(picture: "Image", side: int) -> None:
+    """Reduce a picture, in place, to sides of at most this many pixels."""
+    from PIL.Image import Resampling
+
+    picture.thumbnail((side, side), Resampling.BOX)
 
 
 def _squashed(picture: "Image", preprocessing: Preprocessing) -> "Image":
@@ -127,39 +162,17 @@ def _cropped(picture: "Image", preprocessing: Preprocessing) -> "Image":
         scale = max(width / picture.width, height / picture.height)
     else:
         scale = preprocessing.short_edge / min(picture.size)
-    size = max(width, round(picture.width * scale)), max(height, round(picture.height * scale))
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    return picture.resize(size, _resampling(preprocessing)).crop((left, top, left + width, top + height))
+    w, h = max(width, round(picture.width * scale)), max(height, round(picture.height * scale))
+    left, top = (w - width) // 2, (h - height) // 2
+    across, down = picture.width / w, picture.height / h  # only what is kept of the scaled picture is ever made
+    box = left * across, top * down, (left + width) * across, (top + height) * down
+    return picture.resize((width, height), _resampling(preprocessing), box)
 
 
 def _resampling(preprocessing: Preprocessing) -> Any:
     from PIL.Image import Resampling
 
     return Resampling[preprocessing.interpolation.upper()]
-
-
-def _open(path: str | os.PathLike[str], side: int | None) -> "Image":
-    """The picture in the file, upright, as RGBA, no side longer than `side` if one is given."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError:
-        raise MissingPackageError(
-            'reading pictures needs pillow, which is not installed: pip install "minivit[viz]"'
-        ) from None
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith(("I", "F")):  # 16 or 32 bits: whatever its scale is, make it 0..255
-                values = np.nan_to_num(np.asarray(picture, np.float64))
-                values -= values.min()
-                picture = Image.fromarray((255 * values / (values.max() or 1)).astype(np.uint8))
-            picture = picture.convert("RGBA")
-    except Exception as error:  # damaged files make pillow raise nearly anything
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"cannot read {path}: {reason}; expected a picture, PNG or JPEG for example") from None
-    if side is not None:
-        picture.thumbnail((side, side), Image.Resampling.BOX)
-    return picture
 
 
 def _on_ground(picture: "Image", colour: str) -> "Image":

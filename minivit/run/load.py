@@ -1,15 +1,17 @@
 """Reading a run back from its folder, and whether it has seen the images it is asked about."""
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..checkpoint import written_by_minivit
-from ..data import Split, load, split_validation
+from ..data import Split, class_numbers, load_split, split_validation
 from ..data.mnist import find_mnist
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError, ConfigError, DataError
+from ..preprocess import check_images
 from ..vit import ViT
-from ..weights import find_weights
-from .folder import is_run, read_result, read_settings, resume_hint
+from ..weights import find_weights, written_by_minivit
+from .folder import resume_hint
+from .records import is_result_of, is_run, read_result, read_settings
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -20,7 +22,7 @@ class Run(NamedTuple):
     folder: Path
     model: ViT
     settings: dict[str, Any]  # config.json
-    result: dict[str, Any] | None  # result.json; None if training has not ended
+    result: dict[str, Any] | None  # result.json; None if training has not ended, or if it is of another model
 
 
 def load_run(path: str | Path, device: str = "cpu", **answers: Any) -> Run:
@@ -30,37 +32,61 @@ def load_run(path: str | Path, device: str = "cpu", **answers: Any) -> Run:
     answers: what `ViT.load` takes by name, image_size for example. Raises CheckpointError, in one line, if there is no
     model or a file is damaged; ConfigError for what has to be said beside another library's file.
     """
+    if not of_minivit(path):
+        found = find_weights(path)
+        return Run(found.parent, ViT.load(found, device=device, **answers), {}, None)
     found = PRETRAINED if path == "pretrained" else Path(path)
     folder = found.parent if found.is_file() else found
-    if not found.exists():
-        raise CheckpointError(f"{path}: there is no trained model here; train one with minivit train")
-    if found.is_dir() and not (folder / "model.safetensors").exists() and is_run(folder):
-        raise CheckpointError(f"{path}: there is no trained model here; {resume_hint(folder)}")
-    model_file = find_weights(found)
+    model_file = found if found.is_file() else folder / "model.safetensors"
+    if not os.path.lexists(model_file):
+        advice = resume_hint(folder) if (folder / "config.json").exists() else "train one with minivit train"
+        raise CheckpointError(f"{path}: there is no trained model here; {advice}")
     model = ViT.load(model_file, device=device, **answers)
-    if not written_by_minivit(model_file):
-        return Run(folder, model, {}, None)
-    return Run(folder, model, read_settings(folder) or {}, read_result(folder))
+    settings, result = read_settings(folder) or {}, read_result(folder)
+    if result is not None and not is_result_of(result, settings, model_file):
+        result = None
+    return Run(folder, model, settings, result)
 
 
 def of_minivit(path: str | Path) -> bool:
     """Whether what `load_run` takes is a run or a model of minivit's, and not another library's; True also for what
-    does not exist, so that `load_run` says so."""
+    does not exist, and for a run without a model, so that `load_run` says so."""
     found = PRETRAINED if path == "pretrained" else Path(path)
-    if not found.exists() or (found.is_dir() and is_run(found)):
+    if not os.path.lexists(found) or (found.is_dir() and is_run(found)):
         return True
-    return written_by_minivit(find_weights(found))
+    return written_by_minivit(found)
+
+
+def evaluation_split(run: Run, data: str, part: str) -> Split:
+    """What to evaluate a run on: the part "test", "valid" or "train" of a data set, with the labels as the model's
+    class numbers. Only the files of that part are read; "valid" and "train" are split as the run's own images were.
+
+    Raises DataError, in one line, for data that cannot be read or do not fit the model, ConfigError if the run held no
+    images out for validation.
+    """
+    config = run.model.config
+    split = load_split(data, "test" if part == "test" else "train")
+    if part != "test":
+        train, valid = split_validation(split, run.settings.get("train", {}).get("validation"))
+        split = train if part == "train" else valid
+    if not len(split.labels):
+        raise ConfigError(f"{run.folder} held no images out for validation: choose another --split")
+    check_images(split.images, config)
+    names = [config.class_name(k) for k in range(config.classes or 0)]
+    return split._replace(labels=class_numbers(split.labels, names))
 
 
 def overlap(run: Run, split: Split) -> int | None:
     """How many images of a split (n, C, Sh, Sw) the run was trained on, compared pixel by pixel; None if the run's
     data are not on this machine."""
     name, config = run.settings.get("data"), run.settings.get("train", {})
-    if name is None or (name == "mnist" and find_mnist() is None):
+    if name is None:
         return None
     try:
-        train, _ = split_validation(load(name).train, config.get("validation"))
-    except DataError:
+        if name == "mnist" and find_mnist() is None:
+            return None
+        train, _ = split_validation(load_split(name, "train"), config.get("validation"))
+    except (DataError, OSError):
         return None
     trained = {image.tobytes() for image in train.images}
     return sum(image.tobytes() in trained for image in split.images)

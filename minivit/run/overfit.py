@@ -6,31 +6,47 @@ from ..data import load
 from ..rng import SHUFFLE, generator
 from ..train import TrainConfig, Trainer, TrainingError
 from ..vit import ViT
+from .display import Say, silent
 from .settings import config_for
 
 OVERFIT_IMAGES, OVERFIT_LOSS, OVERFIT_STEPS = 64, 1e-3, 600
+UNUSED = (
+    *("epochs", "batch_size", "validation", "save_every", "log_every", "tta"),  # it has one batch, and no end
+    *("augment", "label_smoothing", "weight_decay", "ema", "warmup_fraction"),
+)
 
 
-def overfit(data: str, model_settings: dict[str, Any], train_settings: dict[str, Any], device: str = "cpu") -> None:
-    """Train on 64 images of a data set until the loss is below 1e-3, and print how it goes; writes no file.
+def overfit(
+    data: str,
+    model_settings: dict[str, Any],
+    train_settings: dict[str, Any],
+    device: str = "cpu",
+    *,
+    say: Say = silent,
+) -> None:
+    """Train on 64 images of a data set until the loss is below 1e-3, and say how it goes; writes no file.
 
     The first thing to try on a new model or data set: a correct one can overfit 64 images. Augmentation, smoothing,
-    weight decay and dropouts, which are there to prevent that, are off.
+    weight decay and dropouts, which are there to prevent that, are off, and settings without use here are named.
     Raises TrainingError, saying what to look at, if 600 steps are not enough.
     """
     dataset = load(data)
     off = {"dropout": 0.0, "attention_dropout": 0.0, "drop_path": 0.0}
-    config = TrainConfig(**{**train_settings, "label_smoothing": 0.0, "weight_decay": 0.0})
+    config = TrainConfig(**{**train_settings, "label_smoothing": 0.0, "weight_decay": 0.0, "ema": None})
     model_config = config_for(dataset.train.images, dataset.classes, {**model_settings, **off})
+    unused = [name for name in {**model_settings, **train_settings} if name in (*off, *UNUSED)]
+    if unused:
+        say(f"note: this check makes no use of {', '.join(unused)}")
     trainer = Trainer(ViT(model_config, config.seed, device=device), config)
     rows = generator(config.seed, SHUFFLE).permutation(len(dataset.train.labels))[:OVERFIT_IMAGES]
-    for step in range(1, OVERFIT_STEPS + 1):
-        loss = float(trainer.step(dataset.train.images[rows], dataset.train.labels[rows]))
-        if step & (step - 1) == 0 or loss < OVERFIT_LOSS:  # 1, 2, 4, 8, ...
-            print(f"step {step}: loss {loss:.5f}", flush=True)
-        if loss < OVERFIT_LOSS:
-            print(f"{len(rows)} images memorised in {step} steps: the model, its gradients and the data work")
-            return
+    with trainer.pool:
+        for step in range(1, OVERFIT_STEPS + 1):
+            loss = float(trainer.step(dataset.train.images[rows], dataset.train.labels[rows]))
+            if step & (step - 1) == 0 or loss < OVERFIT_LOSS:  # 1, 2, 4, 8, ...
+                say(f"step {step}: loss {loss:.5f}")
+            if loss < OVERFIT_LOSS:
+                say(f"{len(rows)} images memorised in {step} steps: the model, its gradients and the data work")
+                return
     raise TrainingError(
         f"{len(rows)} images should be memorised, but the loss is {loss:.4f} after {OVERFIT_STEPS} steps. "
         "Look at: the learning rate (try a tenth and ten times of it), labels that contradict each other, images that "

@@ -7,22 +7,27 @@ import numpy as np
 
 from ..errors import MissingPackageError
 from ..plotting import new_figure, save_figure
-from .folder import read_metrics, read_result, read_settings
+from .folder import PICTURES
+from .records import read_metrics, read_result, read_settings
 
 
-def save_pictures(folder: Path) -> bool:
-    """Draw a run's loss and error over the epochs into curves.png, and the confusion matrix of its test into
-    confusion.png; False if matplotlib is not installed."""
+def draw_pictures(folder: Path) -> str:
+    """Draw those of a run's pictures that are not there yet: its loss and error over the epochs into curves.png, and
+    the confusion matrix of its test into confusion.png. An empty text, or the reason why one could not be drawn:
+    whatever goes wrong in a picture, the run has its result."""
     try:
-        save_curves(folder)
+        if not all((folder / name).exists() for name in PICTURES):
+            save_curves(folder)
+            result = read_result(folder)
+            if result and "test_confusion" in result:
+                rows = [row.split() for row in result["test_confusion"]]
+                names = (read_settings(folder) or {}).get("model", {}).get("class_names")
+                save_confusion(np.array(rows, int), folder / "confusion.png", names)
     except MissingPackageError:
-        return False
-    result = read_result(folder)
-    if result and "test_confusion" in result:
-        rows = [row.split() for row in result["test_confusion"]]
-        names = (read_settings(folder) or {}).get("model", {}).get("class_names")
-        save_confusion(np.array(rows, int), folder / "confusion.png", names)
-    return True
+        return "pip install minivit[viz] also draws its curves and mistakes"
+    except Exception as error:
+        return f"its pictures cannot be drawn: {' '.join(str(error).split()) or type(error).__name__}"
+    return ""
 
 
 def save_curves(folder: Path) -> None:

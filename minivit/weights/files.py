@@ -5,17 +5,18 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from ..atomic import open_regular, read_json
+from ..checkpoint import is_ours
 from ..errors import CheckpointError
 from .npz import Npz
 from .tensors import AS_SAFETENSORS, DTYPES, TensorFile, as_float
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")  # in this order
-LARGEST_JSON = 20_000_000  # bytes
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".pickle", ".tar")
 
 
@@ -41,11 +42,21 @@ def find_weights(path: str | Path) -> Path:
     raise CheckpointError(f"{path}: holds no weights, expected one of {', '.join(WEIGHTS)}, or a .npz file")
 
 
+def written_by_minivit(path: str | Path) -> bool:
+    """Whether a file of weights, or the one in a folder, is minivit's own; False also for what is damaged. Raises
+    CheckpointError if there is none."""
+    file = find_weights(path)
+    try:
+        return is_ours(file)
+    except (CheckpointError, OSError):
+        return False
+
+
 def open_weights(path: str | Path) -> TensorFile:
     """Read the header of a file of weights, or of the one in a folder. Raises CheckpointError, in one line, for what
     is damaged, and for what is not opened because it could run code."""
     file = find_weights(path)
-    with open(file, "rb") as stream:
+    with open_regular(file) as stream:
         start = stream.read(8)
     if file.name.endswith(".index.json"):
         return _Safetensors(file, dict(_shards(file)))
@@ -97,7 +108,7 @@ def _header(path: Path) -> dict[str, _Tensor]:
 
 def _shards(index: Path) -> Iterator[tuple[str, tuple[Path, _Tensor]]]:
     """Where each tensor is that an index lists."""
-    content = read_json_file(index)
+    content = read_json(index)
     listed = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
         raise CheckpointError(f"{index}: holds no weight_map from tensors to files")
@@ -110,16 +121,6 @@ def _shards(index: Path) -> Iterator[tuple[str, tuple[Path, _Tensor]]]:
         if tensor not in headers[name]:
             raise CheckpointError(f"{index}: {name} does not hold {tensor}")
         yield tensor, (index.parent / name, headers[name][tensor])
-
-
-def read_json_file(path: Path) -> Any:
-    """The values in a JSON file. Raises CheckpointError, in one line, if it is none, or suspiciously large."""
-    try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise ValueError(f"larger than {LARGEST_JSON:,} bytes")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:
-        raise CheckpointError(f"{path}: not readable as JSON ({error})") from None
 
 
 def _refusal(path: Path, start: bytes) -> str | None:

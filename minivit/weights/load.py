@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checkpoint import load_model, written_by_minivit
+from ..checkpoint import load_model
 from ..config import ViTConfig
 from ..errors import CheckpointError, ConfigError
 from ..params import Params
 from ..preprocess import Preprocessing
 from ..shapes import parameter_shapes
-from .files import find_weights, open_weights
+from .files import find_weights, open_weights, written_by_minivit
 from .plan import Plan, check_unknown, plan_of
+from .positions import resize_model
 from .settle import ASKED, NOTHING, Answers, config_of, settled, told_beside
 from .structure import Found, read_structure, recognise
 from .table import inward, third
-from .told import Told, check_sizes, for_size
+from .told import Told, check_sizes
 
 LOG = logging.getLogger("minivit.weights")
 
@@ -70,38 +71,10 @@ def load_weights(
         params = params if dtype is None else params.astype(dtype)
     else:
         params, config, preprocessing = _load(describe(file, answers), dtype or "float32")
-    if answers.image_size is None:
-        return params, config, preprocessing
-    return resized(params, config, preprocessing, answers.image_size, answers.resize)
-
-
-def resized(
-    params: Params,
-    config: ViTConfig,
-    preprocessing: Preprocessing | None,
-    image_size: int | tuple[int, int],
-    resize: str | None = None,
-) -> tuple[Params, ViTConfig, Preprocessing | None]:
-    """The same model for images of another size: learned positions are resized, those of the class token stay. resize:
-    how, one of RESIZES; None: as the config says. Raises ConfigError if the patches do not fit."""
-    how = resize or config.resize or "bicubic-antialias"
-    after = ViTConfig.from_dict({**config.to_dict(), "image_size": image_size, "resize": how})
-    if after.grid == config.grid:
-        return params, config, preprocessing
-    changed = Params.zeros(parameter_shapes(after), params.flat.dtype)
-    for name, value in params.items():
-        if name != "pos_embed":
-            changed[name] = value
-    if config.positions == "learned":
-        try:
-            from .positions import resize_positions
-        except ImportError:
-            raise ConfigError(f"image_size {image_size} is not the model's own, {config.image_size}") from None
-        rows = int(config.has_class_token)
-        changed["pos_embed"][:, :rows] = params["pos_embed"][:, :rows]
-        changed["pos_embed"][0, rows:] = resize_positions(params["pos_embed"][0, rows:], config.grid, after.grid, how)
-    made = None if preprocessing is None else for_size(preprocessing, after.image_shape[1:])
-    return changed, after, made
+    if answers.image_size is not None:
+        params, config = resize_model(params, config, answers.image_size, answers.resize)
+        preprocessing = preprocessing and preprocessing.resized(config.image_shape[1:])
+    return params, config, preprocessing
 
 
 def _load(description: Description, dtype: str) -> tuple[Params, ViTConfig, Preprocessing | None]:
@@ -135,7 +108,7 @@ def preprocessing_of(description: Description) -> Preprocessing | None:
     size = description.values["image_size"]
     height, width = size if isinstance(size, tuple) else (size, size)
     if description.told.preprocessing is not None:
-        return for_size(description.told.preprocessing, (height, width))
+        return description.told.preprocessing.resized((height, width))
     if description.found.family.frame is None:
         return None
     rule, share, interpolation = description.found.family.frame

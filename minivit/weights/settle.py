@@ -4,9 +4,9 @@ left to be asked."""
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..atomic import read_json
 from ..config import ViTConfig
 from ..errors import CheckpointError, ConfigError
-from .files import read_json_file
 from .huggingface_config import read_huggingface, read_open_clip, read_processor
 from .structure import Found
 from .timm_config import read_timm
@@ -58,7 +58,7 @@ def told_beside(file: Path) -> Told:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    values = read_json_file(path)
+    values = read_json(path)
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: expected settings by name")
     return values

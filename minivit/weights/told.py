@@ -54,14 +54,6 @@ def size_of(value: Any) -> int | tuple[int, int] | None:
     return sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
 
 
-def for_size(preprocessing: Preprocessing, size: tuple[int, int]) -> Preprocessing:
-    """The preprocessing for another image size (Sh, Sw): the same share of the picture is seen."""
-    edge = preprocessing.short_edge
-    if edge is not None and size != preprocessing.size:
-        edge = max(round(edge * min(size) / min(preprocessing.size)), min(size))
-    return Preprocessing(preprocessing.rule, preprocessing.ground, size, edge, preprocessing.interpolation)
-
-
 def expect(path: Any, condition: bool, message: str) -> None:
     """Raise CheckpointError about a file, unless the condition holds."""
     if not condition:

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
+import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -62,8 +65,8 @@ def settings_of(monkeypatch):
     def parse(*arguments):
         found = []
 
-        def stop(data, out, model, config, device, overwrite, init, pixels):
-            found.extend((data, out, model, config, device, overwrite, init, pixels))
+        def stop(data, out, model, config, device, overwrite, init, pixels, say, bar):
+            found.extend((data, out, model, config, device, overwrite, init))
             raise KeyboardInterrupt
 
         monkeypatch.setattr(minivit.cli.commands, "start_run", stop)
@@ -174,25 +177,20 @@ def test_the_last_line_is_the_result(trained, capsys):
     )
 
 
-@pytest.mark.parametrize(
-    "drawn, note",
-    [
-        (True, ""),
-        (False, " (pip install minivit[viz] also draws its curves and mistakes)"),
-        (None, " (its pictures cannot be written: full)"),
-    ],
-)
-def test_a_run_ends_well_without_its_pictures(drawn, note, trained, tmp_path, monkeypatch, capsys):
-    def draw(folder):
-        if drawn is None:
-            raise OSError(28, "full")
-        return drawn
-
-    monkeypatch.setattr(minivit.cli.commands, "save_pictures", draw)
-    folder = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("*.png"))
-    assert main(["train", "--resume", str(folder)]) == 0
+@pytest.mark.parametrize("reason, note", [("", ""), ("pip install it", " (pip install it)")])
+def test_a_run_ends_well_without_its_pictures(reason, note, trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(minivit.cli.commands, "draw_pictures", lambda folder: reason)
+    assert main(["train", "--resume", str(trained)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2] == f"the run is in {folder}{note}; next:" and LAST_LINE.fullmatch(lines[-1])
+    assert lines[2] == f"the run is in {trained}{note}; next:" and LAST_LINE.fullmatch(lines[-1])
+
+
+def test_a_notebooks_backend_does_not_cost_the_result(data, tmp_path, monkeypatch):
+    """Jupyter sets MPLBACKEND for `!minivit train`, and this Python may not have what it names."""
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    status, out, errors = tiny.minivit("train", "--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=1))
+    assert (status, errors) == (0, "") and LAST_LINE.fullmatch(out.splitlines()[-1])
+    assert "pictures cannot be drawn" in out or (tmp_path / "run" / "curves.png").exists() or "pip install" in out
 
 
 def test_a_name_with_spaces_can_be_pasted(data, tmp_path, capsys):
@@ -245,10 +243,58 @@ def test_large_settings_are_fine(flag, data, tmp_path):
     assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=1), *flag]) == 0
 
 
-def test_what_would_be_ignored_beside_resume_is_refused(trained, data, refused):
-    for more in (["--data", data], ["--out", "x"], ["--overwrite"], ["--threads", "2"], ["--recipe", "quick"]):
-        assert "give no others beside it" in refused("train", "--resume", trained, *more)
-    assert "give no others beside it" in refused("train", "--resume", trained, "--overfit-batch")
+def test_what_would_be_ignored_beside_resume_is_refused_by_name(trained, tmp_path, refused):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    for more in (["--out", "x"], ["--overwrite"], ["--init", "pretrained"], ["--overfit-batch"]):
+        assert f"--resume has no use for {more[0]}: leave out" in refused("train", "--resume", folder, *more)
+    line = refused("train", "--resume", folder, "--epochs", "90", "--batch-size", "18")
+    assert "has ended, and in it epochs is 60, not 90" in line and f"minivit train --init {folder} --out NEW" in line
+    line = refused("train", "--resume", folder, "--recipe", "quick")
+    assert "batch_size is 18, not 128" in line and "epochs is 60, not 6" in line
+
+
+def test_a_run_goes_on_elsewhere(data, tmp_path, refused, capsys):
+    """On another number of threads and with its data in another place, and with what it said itself."""
+    shutil.copytree(data, tmp_path / "data")
+    flags = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), *tiny.flags(epochs=20, batch_size=18)]
+    with tiny.start("train", *flags, "--threads", "1") as process:
+        assert process.stdout.readline().startswith("run ") and process.stdout.readline().startswith("epoch ")
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate()[1]
+    (tmp_path / "data").rename(tmp_path / "moved")
+    words = shlex.split(errors.split("minivit ")[-1])
+    line = refused(*words)
+    again = shlex.split(line.split("; minivit ")[1].split(" says where")[0])
+    assert again[-2:] == ["--data", "FOLDER"]
+    assert main([*again[:-1], str(tmp_path / "moved"), "--threads", "2", "--save-every", "1"]) == 0
+    assert LAST_LINE.fullmatch(capsys.readouterr().out.splitlines()[-1])
+    assert main(["train", "--data", data, "--out", str(tmp_path / "whole"), *flags[4:]]) == 0
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert models[0] == models[1]
+
+
+def test_what_would_be_ignored_beside_the_sanity_check_is_named(data, tmp_path, refused, capsys):
+    check = ["train", "--overfit-batch", "--data", data, *tiny.flags(dim=32, mlp_dim=32, learning_rate=0.01)]
+    for more in (["--out", tmp_path / "run"], ["--overwrite"], ["--init", "pretrained"]):
+        assert f"--overfit-batch has no use for {more[0]}: leave out" in refused(*check, *more)
+    capsys.readouterr()
+    assert main([*check, "--epochs", "3", "--ema", "0.9"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "note: this check makes no use of epochs, ema"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("command", ["info", "train"])
+def test_output_for_which_there_is_no_room(command, trained, data, tmp_path):
+    arguments = {
+        "info": [str(trained)],
+        "train": ["--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=100000, batch_size=18)],
+    }
+    with open("/dev/full", "w") as full, tiny.start(command, *arguments[command], stdout=full) as process:
+        errors = process.stderr.read()
+        assert process.wait(60) == (2 if command == "info" else 130)
+    assert errors.startswith("minivit: ") and errors.count("\n") == 1 and "No space left on device" in errors
+    if command == "train":
+        assert "everything is saved; resume it with: minivit train --resume" in errors
 
 
 def test_bad_input_is_refused_in_one_line(trained, data, tmp_path, refused):
@@ -263,7 +309,7 @@ def test_bad_input_is_refused_in_one_line(trained, data, tmp_path, refused):
     colour = tiny.write_data(tmp_path / "colour", shape=(3, 8, 8))
     assert "do not fit this model: expected (batch, 1, 8, 8)" in refused("eval", trained, "--data", colour)
     more = tiny.write_data(tmp_path / "more", classes=5)
-    assert "labels must lie in 0..2 (3 classes), but run from 0 to 4" in refused("eval", trained, "--data", more)
+    assert "the data hold the label 3, which is no class of this model" in refused("eval", trained, "--data", more)
 
 
 def test_a_loss_that_is_not_finite_fails(data, tmp_path, refused):
@@ -352,13 +398,36 @@ def test_eval_draws_the_confusion_matrix(trained, tmp_path, monkeypatch, refused
     assert "pip install minivit[viz]" in refused("eval", trained, "--out", tmp_path / "other.png")
 
 
-@pytest.mark.parametrize("part, images, seen", [("test", 20, 0), ("valid", 6, 0), ("train", 54, 54)])
-def test_eval_warns_of_images_that_were_trained_on(part, images, seen, trained, data, capsys):
+@pytest.mark.parametrize("part, images", [("test", 20), ("valid", 6), ("train", 54)])
+def test_eval_of_the_runs_own_data(part, images, trained, capsys):
+    """Nothing to warn of: the training images were asked for."""
     assert main(["eval", str(trained), "--split", part]) == 0
     out, errors = capsys.readouterr()
-    assert f" {part}: accuracy " in out and f"of {images})" in out
-    warning = f"warning: {seen} of these {images} images were in the run's training set\n"
-    assert errors == (warning if seen else "")
+    assert f" {part}: accuracy " in out and f"of {images})" in out and errors == ""
+
+
+def test_eval_warns_of_images_that_were_trained_on(trained, data, tmp_path, capsys):
+    copy = shutil.copytree(data, tmp_path / "copy")
+    assert main(["eval", str(trained), "--data", str(copy), "--split", "train"]) == 0
+    assert capsys.readouterr().err == "warning: 54 of these 54 images were in the run's training set\n"
+
+
+def test_eval_reads_only_what_it_needs(trained, data, tmp_path, capsys, refused):
+    """The training files need not be there, and are not split."""
+    folder = tmp_path / "test"
+    folder.mkdir()
+    for path in pathlib.Path(data).glob("t10k-*"):
+        shutil.copy(path, folder)
+    assert main(["eval", str(trained), "--data", str(folder)]) == 0
+    assert "test: accuracy" in capsys.readouterr().out
+    assert "no file train-images-idx3-ubyte in" in refused("eval", trained, "--data", folder, "--split", "valid")
+
+
+def test_eval_of_fewer_images_than_the_run_held_out(data, tmp_path, capsys):
+    assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *tiny.flags(epochs=1, validation=30)]) == 0
+    small = tiny.write_data(tmp_path / "small", 20, 10)
+    assert main(["eval", str(tmp_path / "run"), "--data", small]) == 0
+    assert "of 10)" in capsys.readouterr().out
 
 
 def test_eval_warns_of_other_data_that_overlap(trained, data, tmp_path, capsys):
@@ -407,6 +476,33 @@ def test_predict(trained, tmp_path, capsys, refused):
     assert "no digit" in refused("predict", "pretrained", names[0])
 
 
+def test_a_picture_that_cannot_be_read_costs_one_line(trained, tmp_path, capsys, refused):
+    image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
+    pixels = np.full((40, 30), 255, "uint8")
+    for name in ("blank", "one", "broken", "other"):
+        if name in ("one", "other"):
+            pixels[10:30, 12:18] = 20
+        image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "one.png").read_bytes()[:40])
+    names = [str(tmp_path / name) for name in ("broken.png", "one.png", "none.png", "other.png")]
+    assert main(["predict", str(trained), *names]) == 2
+    out, errors = capsys.readouterr()
+    assert [line.split(": ")[0] for line in out.splitlines()] == [names[1], names[3]]
+    assert [line.split(names[0][:-10])[1].split(": ")[0] for line in errors.splitlines()] == ["broken.png", "none.png"]
+    assert errors.count("minivit: cannot read") == 2
+
+
+@pytest.mark.parametrize("platform", ["win32", "linux"])
+def test_patterns_are_expanded_where_the_shell_does_not(platform, tmp_path, monkeypatch):
+    for name in ("b.png", "a.png", "[c].png", "d.jpg"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "platform", platform)
+    given = ["d.jpg", "[c].png", "*.png", "x*.png"]
+    expected = ["d.jpg", "[c].png", "[c].png", "a.png", "b.png", "x*.png"] if platform == "win32" else given
+    assert list(minivit.cli.commands._expanded(given)) == expected
+
+
 def test_info(trained, capsys):
     assert main(["info", str(trained / "model.safetensors")]) == 0
     out = capsys.readouterr().out
@@ -453,9 +549,8 @@ def test_signals_are_put_back(trained, monkeypatch):
 @pytest.mark.parametrize("command", ["eval", "train"])
 def test_a_signal_ends_any_command_in_one_line(command, number, trained, data, tmp_path, refused, monkeypatch):
     """Before there is a run."""
-    monkeypatch.setattr(
-        f"minivit.{'run.start' if command == 'train' else 'cli.commands'}.load", lambda *a: signal.raise_signal(number)
-    )
+    load = {"train": "minivit.run.start.load", "eval": "minivit.run.load.load_split"}[command]
+    monkeypatch.setattr(load, lambda *arguments: signal.raise_signal(number))
     arguments = [trained] if command == "eval" else ["--data", data, "--out", tmp_path / "run"]
     assert refused(command, *arguments, status=128 + number) == "minivit: interrupted\n"
 
@@ -468,7 +563,8 @@ def test_output_that_nobody_reads(data, tmp_path):
         process.stdout.close()
         errors = process.stderr.read()
         assert process.wait(60) == 130
-    assert errors.startswith("minivit: stopped, since nobody reads what it prints; all is kept, resume it with: ")
+    why = r"\(nobody reads what it prints\), everything is saved; resume it with: "
+    assert re.match(rf"minivit: stopped after step \d+ of 300000 {why}", errors)
     assert errors.count("\n") == 1 and (tmp_path / "run" / "state.safetensors").exists()
 
 

@@ -145,7 +145,7 @@ def test_a_run_from_a_file_that_tells_nothing_is_resumed(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("minivit.run.start.load_state", stop)
+        patch.setattr("minivit.run.training.load_state", stop)
         assert main([*command, "--out", str(tmp_path / "run")]) == 130
     whole, run = load_run(tmp_path / "whole").model, resume_run(str(tmp_path / "run")).model
     assert run == whole and (run.config.gelu, run.config.norm_eps, run.config.heads) == ("tanh", 1e-5, 2)

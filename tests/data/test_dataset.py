@@ -6,8 +6,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from minivit.data import DataError, Split, load, split_validation
-from minivit.data.dataset import BUNDLED, read_folder
+from minivit.data import DataError, Split, class_numbers, load, load_split, split_validation
+from minivit.data.dataset import BUNDLED, full_name
 from minivit.data.idx import read_idx, write_idx
 from minivit.data.mnist import CHECKSUMS
 
@@ -21,7 +21,7 @@ FILES = {
 
 
 def write(folder, files=FILES, ending=""):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, values in files.items():
         write_idx(folder / f"{name}{ending}", values)
     return folder
@@ -46,7 +46,7 @@ def test_colour(tmp_path, name):
     pictures = {
         f"{part}-{name}": RNG.integers(0, 256, (n, 3, 4, 5), np.uint8) for part, n in (("train", 12), ("t10k", 5))
     }
-    data = read_folder(write(tmp_path, {**{k: v for k, v in FILES.items() if "labels" in k}, **pictures}))
+    data = load(str(write(tmp_path, {**{k: v for k, v in FILES.items() if "labels" in k}, **pictures})))
     np.testing.assert_array_equal(data.train.images, pictures[f"train-{name}"], strict=True)
     assert data.test.images.shape == (5, 3, 4, 5)
 
@@ -74,7 +74,12 @@ FAULTS = {
     ),
     "a class never trained": (
         {"t10k-labels-idx1-ubyte": np.array([0, 1, 2, 3, 4], np.uint8)},
-        r"a label to test with in .* is 4, expected 0 to 3",
+        r"a label to test with in .* is 4, expected 0, 1, 2, 3, the labels to train on",
+    ),
+    "channels last": (
+        {"train-images-idx3-ubyte": RNG.integers(0, 256, (12, 6, 9, 3), np.uint8)},
+        r"train-images-idx3-ubyte holds images of axes \(12, 6, 9, 3\), channels last; expected \(n, C, Sh, Sw\): write"
+        r" it again with images.transpose\(0, 3, 1, 2\)",
     ),
 }
 
@@ -90,8 +95,130 @@ def test_files_that_do_not_fit(tmp_path, fault):
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file(tmp_path, name):
     (write(tmp_path) / name).unlink()
-    with pytest.raises(DataError, match=f"no file {name} in .*, plain or .gz; expected the four IDX files"):
+    others = ", ".join(sorted(FILES.keys() - {name}))
+    with pytest.raises(
+        DataError, match=f"no file {name} in .*, plain or .gz; expected the four IDX.*, found {others}$"
+    ):
         load(str(tmp_path))
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="no file train-images-idx3-ubyte in .*, found nothing$"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("part, name", [("train", "train"), ("test", "t10k")])
+def test_one_part_alone(tmp_path, part, name):
+    """The files of the other part need not be there."""
+    split = load_split(str(write(tmp_path, {k: v for k, v in FILES.items() if name in k})), part)
+    np.testing.assert_array_equal(split.images[:, 0], FILES[f"{name}-images-idx3-ubyte"])
+    np.testing.assert_array_equal(split.labels, FILES[f"{name}-labels-idx1-ubyte"])
+
+
+# Names that people have
+
+
+def dotted(folder):
+    """As 7-Zip and Kaggle name them."""
+    write(folder, {name.replace("-idx", ".idx"): values for name, values in FILES.items()})
+    return folder
+
+
+def in_folders(folder):
+    """As archivers unpack them: a folder of the file's name, the file inside."""
+    for name, values in FILES.items():
+        write(folder / name, {name.replace("-idx", ".idx"): values})
+    return folder
+
+
+def torchvision(folder):
+    write(folder / "MNIST" / "raw")
+    return folder
+
+
+def emnist(folder):
+    write(folder, {f"emnist-letters-{name.replace('t10k', 'test')}": as_emnist(v) for name, v in FILES.items()}, ".gz")
+    return folder
+
+
+def as_emnist(values):
+    """Stored transposed."""
+    return values.swapaxes(1, 2) if values.ndim == 3 else values
+
+
+@pytest.mark.parametrize("layout", [dotted, in_folders, torchvision, emnist])
+def test_the_files_under_other_names(tmp_path, layout):
+    folder = layout(tmp_path / "letters")
+    data = load(str(folder))
+    assert data.name == "letters"
+    np.testing.assert_array_equal(data.train.images[:, 0], FILES["train-images-idx3-ubyte"])
+    np.testing.assert_array_equal(data.test.labels, FILES["t10k-labels-idx1-ubyte"])
+
+
+def test_the_usual_names_come_first(tmp_path):
+    others = {f"emnist-letters-{name}": values[:3] for name, values in FILES.items()}
+    assert len(load(str(write(tmp_path, FILES | others))).train.labels) == 12
+
+
+def test_a_folder_of_several_data_sets(tmp_path):
+    """Each is called by the beginning of its files' names."""
+    for name, count in (("emnist-digits", 5), ("emnist-letters", 4)):
+        write(tmp_path, {f"{name}-{file}": as_emnist(values)[:count] for file, values in FILES.items()})
+    with pytest.raises(
+        DataError, match=f"several data sets in {tmp_path}: choose one of .*/emnist-digits, .*-letters$"
+    ):
+        load(str(tmp_path))
+    data = load(str(tmp_path / "emnist-digits"))
+    assert (data.name, len(data.train.labels)) == ("emnist-digits", 5)
+    with pytest.raises(DataError, match="no data called"):
+        load(str(tmp_path / "emnist"))
+
+
+def test_two_folders_called_raw(tmp_path):
+    for name in ("MNIST", "FashionMNIST"):
+        write(tmp_path / name / "raw")
+    with pytest.raises(DataError, match="several data sets in .*: choose one of .*FashionMNIST/raw, .*MNIST/raw"):
+        load(str(tmp_path))
+    assert load(str(tmp_path / "MNIST")).name == "MNIST"
+
+
+def test_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write(tmp_path / "letters")
+    assert load("~/letters").name == "letters" and full_name("~/letters") == str((tmp_path / "letters").resolve())
+
+
+# Classes
+
+
+def test_classes_are_the_labels_that_occur(tmp_path):
+    """EMNIST's letters begin at 1."""
+    labels = {name: values + 1 if "labels" in name else values for name, values in FILES.items()}
+    data = load(str(write(tmp_path, labels)))
+    assert (data.classes, data.class_names) == (4, ("1", "2", "3", "4"))
+    np.testing.assert_array_equal(data.train.labels, FILES["train-labels-idx1-ubyte"])
+    np.testing.assert_array_equal(load_split(str(tmp_path), "train").labels, FILES["train-labels-idx1-ubyte"] + 1)
+    assert load("mnist5k").class_names is None
+
+
+def test_a_class_that_does_not_occur_is_none(tmp_path):
+    gap = {name: np.where(values == 1, 9, values) if "labels" in name else values for name, values in FILES.items()}
+    data = load(str(write(tmp_path, {name: values.astype(np.uint8) for name, values in gap.items()})))
+    assert data.class_names == ("0", "2", "3", "9") and data.train.labels[:4].tolist() == [0, 3, 1, 2]
+
+
+def test_labels_by_a_models_names():
+    labels = np.array([3, 1, 3, 26])
+    letters = [str(k) for k in range(1, 27)]
+    assert class_numbers(labels, letters).tolist() == [2, 0, 2, 25]
+    assert (
+        class_numbers(labels, [str(k) for k in range(27)]).tolist() == labels.tolist()
+    )  # a model with a class too many
+    assert class_numbers(labels[:3], ["zero", "one", "two", "three"]).tolist() == [3, 1, 3]  # counted
+    with pytest.raises(DataError, match="the data hold the label 26, .*: expected 0, 1, 2, 3; choose other data"):
+        class_numbers(labels, ["zero", "one", "two", "three"])
+    with pytest.raises(DataError, match=r"hold the label 0, .*: expected 1, 2, 3, \.\.\., 26;"):
+        class_numbers(np.array([0]), letters)
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -162,10 +162,10 @@ def test_what_is_there_is_kept_and_checked(server, tmp_path):
     (folder / f"{NAMES[3]}.gz").unlink()
     fetch(server, tmp_path, "works")
     assert files(tmp_path) == PACKED and len(server.asked) == 5
-    (folder / f"{NAMES[2]}.gz").write_bytes(gzip.compress(b"mine", mtime=0))
+    (folder / f"{NAMES[2]}.gz").write_bytes(gzip.compress(b"\0\0\x08\1\0\0\0\4mine", mtime=0))
     with pytest.raises(DataError, match=f"{NAMES[2]}.gz is another file: .*; move it away to fetch it"):
         fetch(server, tmp_path, "works")
-    assert files(folder)[f"{NAMES[2]}.gz"] == gzip.compress(b"mine", mtime=0)
+    assert files(folder)[f"{NAMES[2]}.gz"] == gzip.compress(b"\0\0\x08\1\0\0\0\4mine", mtime=0)
 
 
 def test_files_put_there_by_hand(server, tmp_path):
@@ -243,11 +243,28 @@ def test_where_data_is_kept(monkeypatch, tmp_path, platform):
     assert data_folders()[0] == tmp_path / "data" and len(data_folders()) == 2
 
 
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_without_a_home(monkeypatch, platform):
+    """In containers there may be neither HOME nor an entry in the password database."""
+
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("MINIVIT_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(Path, "home", home)
+    with pytest.raises(DataError, match="there is no home folder to keep data in: set MINIVIT_DATA to a folder"):
+        data_folders()
+    monkeypatch.setenv("MINIVIT_DATA", "data")
+    assert data_folders() == [Path("data")]
+
+
 def test_find_looks_everywhere(monkeypatch, tmp_path):
     monkeypatch.setenv("MINIVIT_DATA", str(tmp_path / "mine"))
     monkeypatch.setattr(mnist, "data_folders", lambda: [tmp_path / "mine", tmp_path / "cache"])
     assert find_mnist() is None
-    for folder in ("cache/mnist", "mine", "mine/mnist"):  # each comes before those made earlier
+    for folder in ("cache/mnist", "mine/MNIST/raw", "mine", "mine/mnist"):  # each comes before those made earlier
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         for name in NAMES[:-1]:
             (tmp_path / folder / f"{name}.gz").touch()

@@ -16,4 +16,8 @@ def test_the_checker_finds_the_two_mistakes_of_the_example():
     assert (
         second.count("FAILED") == 1 and "FAILED: x: " in second and "look for a missing, extra or wrong term" in second
     )
-    assert "FAILED" not in third.split("What a test")[0] and third.count(": passed, ") == 2
+    right, others = third.split("What a test reports for the second try:\n")
+    assert "FAILED" not in right and right.count(": passed, ") == 2
+    in_a_test, ways = others.split("The same layer, written in other ways:\n")
+    assert in_a_test.count("FAILED") == 1
+    assert len(ways.splitlines()) == 6 and all("): passed, worst relative error" in line for line in ways.splitlines())

@@ -51,9 +51,11 @@ def test_the_worst_is_a_failure_and_first_one_without_a_number():
 def test_json_has_no_nan():
     rows = json.loads(Results((report(GOOD), report(BROKEN, method="complex"))).to_json(), parse_constant=pytest.fail)
     assert rows == [
-        {"op": "linear", "tensor": "W", "method": "differences", "relative_error": 2e-13, "passed": True},
-        {"op": "linear", "tensor": "gamma", "method": "complex", "relative_error": None, "passed": False},
-    ]
+        {"op": "linear", "tensor": "W", "method": "differences", "relative_error": 2e-13, "passed": True,
+         "problem": ""},
+        {"op": "linear", "tensor": "gamma", "method": "complex", "relative_error": None, "passed": False,
+         "problem": BROKEN.problem},
+    ]  # fmt: skip
 
 
 def test_results_are_a_line_for_each_thing_checked_and_end_with_the_worst_error():
@@ -78,3 +80,40 @@ def test_results_name_what_failed():
     assert lines[4].startswith("FAILED: 1 of 2 checks; worst relative error 3.3e-01 by central differences (norm: x)")
     name, row = results.worst("differences")
     assert (name, row) == ("norm", BAD) and not math.isnan(row.relative_error)
+
+
+def test_notes_stand_under_the_table_and_at_the_end_of_a_row():
+    noted = report(GOOD._replace(note="float32: bound 1e-03"), BETTER)._replace(notes=("not checked: n is int64",))
+    lines = str(noted).splitlines()
+    assert lines[1].endswith("2.0e-13  float32: bound 1e-03") and lines[3] == "note: not checked: n is int64"
+    assert noted.passed and noted.summary() == report(GOOD, BETTER).summary()
+
+
+UNSOUGHT = BAD._replace(problem="relative error 3.3e-01; its cause was not sought", sought=False)
+
+
+def test_tensors_whose_cause_was_not_sought_share_a_line():
+    few = report(BAD, UNSOUGHT._replace(tensor="b"), UNSOUGHT._replace(tensor="c", relative_error=0.5), GOOD)
+    start = "linear (central differences, seed 3, bound 1e-08): FAILED: "
+    assert few.short_summary().splitlines() == [
+        f"{start}x: {BAD.problem}",
+        f"{start}b, c: relative errors of up to 5.0e-01",
+    ]
+    assert len(few.summary().splitlines()) == 3
+    many = report(*(UNSOUGHT._replace(tensor=name) for name in "abcdef"), GOOD)
+    assert many.short_summary() == f"{start}6 of 7, a to f: relative errors of up to 3.3e-01"
+
+
+def test_after_three_failures_one_line_each():
+    reports = [report(BAD, name=name, method=method) for name in "abcde" for method in ("differences", "complex")]
+    lines = str(Results((report(GOOD), report(GOOD, method="complex"), *reports))).splitlines()[7:]
+    assert [line.split(" (")[0] for line in lines[:6]] == list("aabbcc")
+    assert lines[6] == "2 more fail; causes were sought for the first 3 (--op NAME asks for another):"
+    assert lines[7:9] == ["d: FAILED: x", "e: FAILED: x"]
+    assert lines[9].startswith("FAILED: 10 of 12 checks; worst relative error 3.3e-01 by central differences (a: x)")
+
+
+def test_a_failure_without_a_number_prints_none():
+    lines = str(Results((report(BROKEN),))).splitlines()
+    assert lines[1] == "linear   1        - FAILED gamma"
+    assert lines[-1] == "FAILED: 1 of 1 checks; worst relative error - by central differences (linear: gamma)"

@@ -1,9 +1,13 @@
 """Batches from outside: checked in one line each, and scaled channel by channel."""
 
+import dataclasses
+import warnings
+
 import numpy as np
 import pytest
 
 from minivit import ViTConfig
+from minivit.errors import DataWarning
 from minivit.preprocess import to_inputs
 from minivit.preprocess.arrays import check_batch, check_images, normalise
 from minivit.run.settings import config_for, pixel_statistics
@@ -20,7 +24,7 @@ def test_what_fits_passes_unchanged():
     images, labels = check_batch(PIXELS, LABELS.tolist(), CONFIG)
     assert images is PIXELS and labels.tolist() == LABELS.tolist()
     soft = np.full((7, 3), 1 / 3)
-    assert check_batch(PIXELS.astype("float16"), soft, CONFIG)[1] is soft
+    assert check_batch(normalise(PIXELS, CONFIG, "float16"), soft, CONFIG)[1] is soft
     assert check_batch(PIXELS[:1], np.array([2], np.uint8), CONFIG)[1] == 2
 
 
@@ -30,6 +34,57 @@ def test_a_missing_channel_axis_gets_a_hint():
         check_images(np.zeros((5, 28, 28), np.uint8), grey)
     with pytest.raises(ValueError, match=r"height, width\)$"):
         check_images(np.zeros((5, 27, 28), np.uint8), grey)
+
+
+def test_channels_last_get_a_hint():
+    with pytest.raises(ValueError, match=r"; the channels come last here: pass images.transpose\(0, 3, 1, 2\)$"):
+        check_images(PIXELS.transpose(0, 2, 3, 1), CONFIG)
+
+
+NOT_NORMALISED = {
+    "0 to 1": (PIXELS / 255, r'0\.\.1, .* pass \(255 \* images\).round\(\).astype\("uint8"\)'),
+    "0 to 255": (PIXELS.astype("float32"), r'0\.\.255, .* pass images.astype\("uint8"\)'),
+    "float16": ((PIXELS / 255).astype("float16"), r"0\.\.1, "),
+    "-1 to 255": (PIXELS.astype("float32") - 1, r"0\.\.255, "),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_NORMALISED)
+def test_floats_that_cannot_be_normalised_are_named_in_one_warning(kind):
+    images, message = NOT_NORMALISED[kind]
+    for pass_in in (check_images, lambda images, config: check_batch(images, LABELS, config)):
+        with pytest.warns(DataWarning, match=f"^images are floats of {message}") as caught:
+            pass_in(images, CONFIG)
+        assert len(caught) == 1 and "\n" not in str(caught[0].message)
+
+
+def test_a_training_loop_is_warned_once():
+    """The message is the same for every batch, so Python shows it once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()
+        for batch in (PIXELS / 255, PIXELS[:3] / 300, PIXELS[2:4] / 256):
+            check_images(batch, CONFIG)
+    assert len(caught) == 1
+
+
+FINE = {
+    "normalised": normalise(PIXELS, CONFIG, "float32"),
+    "bytes": PIXELS,
+    "zeros": np.zeros((1, 2, 4, 6)),
+    "a bright image": normalise(np.maximum(PIXELS, 100), CONFIG, "float64"),
+}
+
+
+@pytest.mark.parametrize("kind", FINE)
+def test_normalised_floats_are_fine(kind):
+    assert check_images(FINE[kind], CONFIG) is FINE[kind]
+
+
+def test_a_model_that_normalises_nothing_takes_floats_from_0_to_1():
+    config = dataclasses.replace(CONFIG, pixel_mean=None, pixel_std=None)
+    check_images(PIXELS / 255, config)
+    with pytest.warns(DataWarning, match=r"0\.\.255"):
+        check_images(PIXELS / 1.0, config)
 
 
 WRONG_IMAGES = {

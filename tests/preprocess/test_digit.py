@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivit.data import load
-from minivit.errors import DataError, MissingPackageError
+from minivit.errors import ConfigError, DataError, MissingPackageError
 from minivit.preprocess import Preprocessing, read_picture
 from minivit.preprocess.digit import label_strokes
 
@@ -212,7 +212,7 @@ def test_damaged_files_raise_nothing_else(tmp_path, ending):
 
 @pytest.mark.parametrize("channels", [0, 2, 4])
 def test_other_numbers_of_channels(tmp_path, channels):
-    with pytest.raises(DataError, match=f"images of {channels} channels, a picture has 1 or 3"):
+    with pytest.raises(ConfigError, match=f"images of {channels} channels, a picture has 1 or 3"):
         read_picture(tmp_path / "digit.png", channels, LIKE_MNIST)
 
 

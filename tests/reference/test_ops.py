@@ -11,9 +11,10 @@ import pytest
 from minivit.gradcheck.variants import softmax_fast_forward, softmax_maximum_forward
 from minivit.ops.attention import attention_backward, attention_forward, dot_product_backward, dot_product_forward
 from minivit.ops.block import BlockMasks, block_backward, block_forward
-from minivit.ops.class_token import class_token_backward, class_token_forward
+from minivit.ops.class_token import class_token_backward, class_token_forward, registers_backward, registers_forward
 from minivit.ops.dropout import dropout_backward, dropout_forward
 from minivit.ops.gelu import gelu_backward, gelu_forward
+from minivit.ops.layer_scale import layer_scale_backward, layer_scale_forward
 from minivit.ops.layernorm import layernorm_backward, layernorm_forward
 from minivit.ops.linear import linear_backward, linear_forward
 from minivit.ops.loss import cross_entropy_backward, cross_entropy_forward
@@ -69,7 +70,7 @@ def our_block(x: Any, *p: Any) -> Any:
 
 def our_block_backward(dy: Any, cache: Any) -> Any:
     dx, *groups = block_backward(dy, cache)
-    return [dx, *(gradient for group in groups for gradient in group)]
+    return [dx, *(gradient for group in groups for gradient in group if gradient is not None)]
 
 
 def torch_patch_embed(images: Any, W: Any, b: Any) -> Any:
@@ -102,6 +103,21 @@ CASES = {
     "gelu, erf": Case(gelu_forward, gelu_backward, F.gelu, ((B, T, D),)),
     "gelu, tanh": Case(
         partial(gelu_forward, form="tanh"), gelu_backward, partial(F.gelu, approximate="tanh"), ((B, T, D),)
+    ),
+    "gelu, quick": Case(
+        partial(gelu_forward, form="quick"), gelu_backward, lambda x: x * torch.sigmoid(1.702 * x), ((B, T, D),)
+    ),
+    "layer_scale": Case(layer_scale_forward, layer_scale_backward, lambda x, gamma: x * gamma, ((B, T, D), (D,))),
+    "registers": Case(
+        partial(registers_forward, place=1), registers_backward,
+        lambda x, r: torch.cat([x[:, :1], r.expand(len(x), -1, -1), x[:, 1:]], 1), ((B, T, D), (1, 3, D)),
+    ),
+    "pool, patches": Case(
+        partial(pool_forward, pool="patches", prefix=2), pool_backward, lambda x: x[:, 2:].mean(1), ((B, T, D),)
+    ),
+    "pool, cls+patches": Case(
+        partial(pool_forward, pool="cls+patches", prefix=2), pool_backward,
+        lambda x: torch.cat([x[:, 0], x[:, 2:].mean(1)], -1), ((B, T, D),),
     ),
     "softmax": Case(softmax_forward, softmax_backward, partial(F.softmax, dim=-1), ((B, H, T, K),)),
     "softmax, with the maximum": Case(

@@ -10,7 +10,7 @@ from minivit import ViT
 from minivit.checkpoint import read_tensors, write_tensors
 from minivit.errors import CheckpointError
 from minivit.preprocess import Preprocessing
-from minivit.run import load_run, resume_run, start_run
+from minivit.run import Interrupted, load_run, resume_run, start_run
 from minivit.train import TrainConfig
 from tests.tools import tiny
 
@@ -18,24 +18,26 @@ CONFIG = TrainConfig(epochs=3, batch_size=18, threads=1, tta=2, warmup_fraction=
 
 
 @pytest.fixture
-def stopped(tmp_path, monkeypatch):
+def stopped(tmp_path):
     """A run that was stopped after its second epoch, and the same run whole."""
     data = tiny.write_data(tmp_path / "data")
     whole = start_run(data, str(tmp_path / "whole"), tiny.MODEL, CONFIG)
 
-    def stop(display, report):
-        if report.epoch == 2:
-            raise KeyboardInterrupt
+    def stop(line):
+        if line.startswith("epoch 2/3"):
+            raise BrokenPipeError
 
-    with monkeypatch.context() as patch, pytest.raises(Exception, match="stopped"):
-        patch.setattr("minivit.run.start.Display.report", stop)
-        start_run(data, str(tmp_path / "run"), tiny.MODEL, CONFIG)
+    with pytest.raises(Interrupted, match="stopped after step 6 of 9"):
+        start_run(data, str(tmp_path / "run"), tiny.MODEL, CONFIG, say=stop)
     return tmp_path / "run", whole.folder
+
+
+LATER = ("format", "preprocessing", "init", "run", "device", "test_sha256")  # what config.json did not have
 
 
 def to_format_0(settings):
     """Settings as version 0.1.0 wrote them before there were formats."""
-    settings = {name: value for name, value in settings.items() if name not in ("format", "preprocessing", "init")}
+    settings = {name: value for name, value in settings.items() if name not in LATER}
     names = {"warmup_fraction": "warmup", "tta": "views"}
     settings["train"] = {names.get(name, name): value for name, value in settings["train"].items()}
     settings["model"] = {name: value for name, value in settings["model"].items() if name != "class_names"}
@@ -54,16 +56,22 @@ def test_a_run_of_format_0_is_resumed(stopped):
     run = resume_run(str(folder))
     expected = load_run(whole)
     np.testing.assert_array_equal(run.model.params.flat, expected.model.params.flat)
-    assert {**run.result, "train_seconds": 0, "wall_seconds": 0} == {
-        **expected.result, "train_seconds": 0, "wall_seconds": 0
-    }  # fmt: skip
+    assert "run" not in run.result and run.settings["device"] == "cpu"
+    for name in expected.result.keys() - {"run", "model_sha256", "train_seconds", "wall_seconds"}:
+        assert run.result[name] == expected.result[name], name
+    assert load_run(folder).result == run.result
 
 
 def test_a_result_of_format_0_is_read(stopped):
     _, whole = stopped
     result = json.loads((whole / "result.json").read_text())
-    old = {name: value for name, value in result.items() if name not in ("format", "tta")} | {"views": 2}
+    old = {name: value for name, value in result.items() if name not in ("format", "tta", "run", "model_sha256")} | {
+        "views": 2
+    }
     (whole / "result.json").write_text(json.dumps(old))
+    assert load_run(whole).result is None, "it does not say whose it is, in a run that has a name"
+    settings = to_format_0(json.loads((whole / "config.json").read_text()))
+    (whole / "config.json").write_text(json.dumps(settings))
     assert load_run(whole).result["tta"] == 2
 
 

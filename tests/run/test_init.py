@@ -1,13 +1,13 @@
 """`--init`: the weights of a run as the beginning of another."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from minivit.cli import main
 from minivit.errors import ConfigError
-from minivit.run import load_run, start_run
+from minivit.run import Interrupted, load_run, resume_run, start_run
 from minivit.train import TrainConfig
 from tests.tools import tiny
 
@@ -53,17 +53,26 @@ def test_a_run_from_another_is_resumed_to_the_same_bytes(data, first, tmp_path, 
     config = TrainConfig(epochs=3, batch_size=30, threads=1)
     whole = start_run(data, str(tmp_path / "whole"), {}, config, init=str(first))
 
-    def stop(*arguments):
-        raise KeyboardInterrupt
+    def stop(line):
+        if line.startswith("epoch 1/3"):
+            raise BrokenPipeError
 
-    for function in ("load_state", "add_metrics"):  # before the first step, and after the first epoch
-        folder = tmp_path / function
-        with monkeypatch.context() as patch:
-            patch.setattr(f"minivit.run.start.{function}", stop)
-            assert main(["train", "--data", data, "--out", str(folder), "--init", str(first), "--epochs", "3",
-                         "--batch-size", "30", "--threads", "1"]) == 130  # fmt: skip
-        assert main(["train", "--resume", str(folder)]) == 0
+    with pytest.raises(Interrupted, match="stopped after step 1 of 3"):
+        start_run(data, str(tmp_path / "run"), {}, config, init=str(first), say=stop)
+    begun = shutil.copytree(tmp_path / "run", tmp_path / "begun")
+    for name in ("state.safetensors", "metrics.jsonl"):  # as if it was killed before they were there
+        (begun / name).unlink()
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path / "run", begun):
+        resume_run(str(folder))
         assert (folder / "model.safetensors").read_bytes() == (whole.folder / "model.safetensors").read_bytes()
+
+
+def test_a_relative_path_means_the_same_from_elsewhere(data, first, tmp_path, monkeypatch):
+    monkeypatch.chdir(first.parent)
+    monkeypatch.setattr("minivit.run.start.train_in", lambda folder, settings, *arguments, **more: settings["init"])
+    assert start_run(data, str(tmp_path / "run"), {}, ONE_STEP, init=first.name) == str(first)
+    assert start_run("mnist5k", str(tmp_path / "run"), {}, ONE_STEP, init="pretrained") == "pretrained"
 
 
 def test_what_does_not_fit_is_named(data, first, tmp_path):

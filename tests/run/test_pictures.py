@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from minivit.errors import CheckpointError
-from minivit.run.folder import RESULT
-from minivit.run.pictures import save_confusion, save_curves, save_pictures
+from minivit.run.pictures import draw_pictures, save_confusion, save_curves
+from minivit.run.records import RESULT
 
-LINE = {"step": 3, "loss": 0.7, "accuracy": 0.8, "valid_loss": 0.6, "valid_accuracy": 0.9}
+LINE = {
+    **{"step": 3, "epoch": 1, "loss": 0.7, "accuracy": 0.8, "learning_rate": 1e-3, "grad_norm": 2.0},
+    **{"images_per_second": 18.0, "valid_loss": 0.6, "valid_accuracy": 0.9},
+}
 
 
 def curves(folder, *changes):
@@ -70,8 +73,28 @@ def test_damaged_reports_are_refused(tmp_path):
 
 def test_without_matplotlib_nothing_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # importing it fails
-    assert save_pictures(tmp_path) is False
+    assert draw_pictures(tmp_path) == "pip install minivit[viz] also draws its curves and mistakes"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("Key backend:\n'module://x' is\nno backend"), OSError(28, "full"), KeyError()]
+)
+def test_whatever_goes_wrong_in_a_picture_is_a_note(error, tmp_path, monkeypatch):
+    """A notebook sets MPLBACKEND to what this Python may not have, and importing matplotlib then raises ValueError."""
+
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("minivit.run.pictures.new_figure", fail)
+    note = draw_pictures(tmp_path)
+    assert note.startswith("its pictures cannot be drawn: ") and "\n" not in note and not note.endswith(": ")
+
+
+@pytest.mark.parametrize("content", ['{"st', '{"step": 1}', "[]", '{"step": "one"}', "\0" * 99])
+def test_damaged_reports_cost_only_the_picture(content, tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(content)
+    assert "its pictures cannot be drawn: " in draw_pictures(tmp_path)
 
 
 @pytest.mark.parametrize("classes, size", [(3, (342, 438)), (30, (1440, 1536))])
@@ -91,8 +114,8 @@ def test_mistakes_are_coloured(classes, size, tmp_path):
 
 def test_a_finished_run_gets_both_pictures(tmp_path):
     curves(tmp_path, {}, {})
-    result = {name: 1 for name in RESULT} | {"data": "mnist"}
+    result = {name: 1 for name in RESULT} | {"data": "mnist", "test_correct": 9, "test_total": 10}
     (tmp_path / "result.json").write_text(json.dumps(result))
-    assert save_pictures(tmp_path) and not (tmp_path / "confusion.png").exists()  # of an older version: no matrix
+    assert not draw_pictures(tmp_path) and not (tmp_path / "confusion.png").exists()  # of an older version: no matrix
     (tmp_path / "result.json").write_text(json.dumps(result | {"test_confusion": ["5 1", "0 4"]}))
-    assert save_pictures(tmp_path) and (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    assert not draw_pictures(tmp_path) and (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")

@@ -354,32 +354,39 @@ def test_a_grid_that_is_not_square_is_known_from_the_config(tmp_path):
     assert ViT.load(write(tmp_path / "timm", tensors, config)).config.grid == (3, 2)
 
 
-def test_another_image_size_keeps_all_but_the_patches_positions(tmp_path, monkeypatch):
-    from types import SimpleNamespace
-
+@pytest.mark.parametrize("image_size, resize", [((8, 16), None), (16, "corner"), (12, "bilinear")])
+def test_another_image_size_resizes_the_patches_positions(image_size, resize, tmp_path):
     path = file_of(filled(synthetic.timm_shapes()), tmp_path)
-    asked = []
-
-    def resize(rows, old, new, how):
-        asked.append((rows.shape, old, new, how))
-        return np.full((new[0] * new[1], D), 3.0)
-
-    monkeypatch.setitem(
-        __import__("sys").modules, "minivit.weights.positions", SimpleNamespace(resize_positions=resize)
-    )
-    native, other = ViT.load(path, **PLAIN), ViT.load(path, image_size=(8, 16), **PLAIN)
-    assert asked == [((4, D), (2, 2), (2, 4), "bicubic-antialias")]
-    assert other.config.image_size == (8, 16) and other.config.resize == "bicubic-antialias"
+    native, other = ViT.load(path, **PLAIN), ViT.load(path, image_size=image_size, resize=resize, **PLAIN)
+    assert other == native.resized(image_size, resize)
+    assert other.config.image_size == image_size and other.config.resize == (resize or "bicubic-antialias")
     np.testing.assert_array_equal(other.params["pos_embed"][:, 0], native.params["pos_embed"][:, 0])
-    assert (other.params["pos_embed"][:, 1:] == 3).all()
-    ViT.load(path, image_size=16, resize="corner", **PLAIN)
-    assert asked[-1][1:] == ((2, 2), (4, 4), "corner")
     other.save(tmp_path / "own.safetensors")
     assert ViT.load(tmp_path / "own.safetensors", image_size=8).config.grid == (2, 2)
+
+
+def test_another_image_size_without_a_row_for_the_class_token(tmp_path):
+    path = file_of(filled(synthetic.timm_shapes(rows=4, registers=2)), tmp_path)
+    other = ViT.load(path, image_size=12, **PLAIN)
+    assert other.params["pos_embed"].shape == (1, 10, D) and not other.params["pos_embed"][:, 0].any()
+
+
+def test_a_size_or_a_dialect_that_cannot_be(tmp_path):
+    path = file_of(filled(synthetic.timm_shapes()), tmp_path)
     with pytest.raises(ConfigError, match="patch_size 4 does not divide image_size 10"):
         ViT.load(path, image_size=10, **PLAIN)
     with pytest.raises(ConfigError, match="resize must be one of"):
         ViT.load(path, image_size=16, resize="magic", **PLAIN)
+
+
+def test_each_library_resizes_in_its_own_way(layout):
+    path, _, answers, family = layout
+    expected = {
+        "timm's VisionTransformer": "bicubic-antialias", "Meta's DINOv2": "bicubic+0.1", "Meta's MAE": "bicubic",
+        "CLIP's image tower": "bicubic-antialias", "Google's .npz": "bilinear",
+        "Hugging Face's Dinov2WithRegisters": "bicubic-antialias",
+    }.get(family, "bicubic")  # fmt: skip
+    assert ViT.load(path, **answers).config.resize == expected
 
 
 def test_tensors_are_read_once_each(tmp_path, monkeypatch):

@@ -1,0 +1,131 @@
+"""Picture files, decoded safely: any file is a picture or one line of text, in bounded time and memory.
+
+Pillow reads far more than pictures of pixels; only well-known formats are tried, none of which another program reads.
+"""
+
+import math
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..atomic import open_regular
+from ..errors import CheckpointError, DataError, MissingPackageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
+LARGEST_FILE = 512 << 20  # bytes
+MOST_PIXELS = 128_000_000  # of a picture that is decoded whole, which takes four bytes for each
+KEPT_PIXELS = 16_000_000  # larger pictures are reduced to at most this many
+STRIP = 1 << 20  # pixels that are converted at once
+ORIENTATION = 0x0112  # the EXIF tag
+HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def open_picture(path: str | os.PathLike[str]) -> "Image":
+    """The picture in a file, upright, as RGBA, of at most KEPT_PIXELS.
+
+    Values of 16 or 32 bits are scaled so that the smallest becomes 0 and the largest 255.
+    Raises DataError, in one line, for a file that cannot be read; MissingPackageError without pillow.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingPackageError(
+            'reading pictures needs pillow, which is not installed: pip install "minivit[viz]"'
+        ) from None
+    head = b""
+    try:
+        with warnings.catch_warnings(), open_regular(os.fspath(path), LARGEST_FILE) as file:
+            warnings.simplefilter("ignore")  # pillow's, about sizes and metadata
+            head = file.read(12)
+            file.seek(0)
+            Image.init()
+            with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
+                return _upright(_reduced(picture), picture)
+    except Exception as error:  # damaged files make pillow raise nearly anything
+        raise DataError(f"cannot read {path}: {_reason(error, head, path)}") from None
+
+
+def _reduced(picture: "Image") -> "Image":
+    """The picture in RGBA, both sides divided by the smallest whole number that leaves at most KEPT_PIXELS. Only a
+    strip of it at a time is held in RGBA, or in floats, at its full size."""
+    from PIL import Image
+
+    if (factor := _factor(picture)) > 1:  # JPEG can be decoded at a half, a quarter or an eighth of its size
+        picture.draft(None, (max(1, picture.width // factor), max(1, picture.height // factor)))
+    if picture.width * picture.height > MOST_PIXELS:
+        raise DataError(_too_large(MOST_PIXELS))
+    picture.load()
+    factor, (width, height) = _factor(picture), picture.size
+    rows = max(1, STRIP // (width * factor)) * factor
+    boxes = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
+    deep = picture.mode.startswith(("I", "F"))  # 16 or 32 bits: whatever its scale is, make it 0..255
+    low, high = _range(picture, boxes) if deep else (0.0, 255.0)
+    small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
+    for box in boxes:
+        strip = picture.crop(box)
+        if deep:
+            values = np.nan_to_num(np.clip(np.asarray(strip, np.float64), low, high), nan=low)
+            strip = Image.fromarray((255 * (values - low) / (high - low or 1)).astype(np.uint8))
+        small.paste(strip.convert("RGBA").reduce(factor), (0, box[1] // factor))
+    return small
+
+
+def _factor(picture: "Image") -> int:
+    return math.ceil(math.sqrt(picture.width * picture.height / KEPT_PIXELS))
+
+
+def _range(picture: "Image", boxes: list[tuple[int, int, int, int]]) -> tuple[float, float]:
+    """The smallest and the largest finite value of a picture, looked for in these parts of it."""
+    low, high = math.inf, -math.inf
+    for box in boxes:
+        values = np.asarray(picture.crop(box), np.float64)
+        values = values[np.isfinite(values)]
+        low, high = min(low, values.min(initial=low)), max(high, values.max(initial=high))
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
+def _upright(small: "Image", picture: "Image") -> "Image":
+    """The small picture, turned as the EXIF data of the original say, if these can be read."""
+    from PIL.Image import Transpose
+
+    try:
+        orientation = picture.getexif().get(ORIENTATION)
+    except Exception:  # cameras write much into it that pillow refuses
+        return small
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return small.transpose(turns[orientation]) if orientation in turns else small
+
+
+def _reason(error: Exception, head: bytes, path: str | os.PathLike[str]) -> str:
+    """Why a file that begins with `head` cannot be read, and what to do."""
+    from PIL import Image, UnidentifiedImageError
+
+    if head[4:8] == b"ftyp" and head[8:] in HEIC_BRANDS:
+        return "it is an HEIC photo, a format that is not read here; save it as JPEG or PNG"
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large(2 * (Image.MAX_IMAGE_PIXELS or 0))
+    if isinstance(error, DataError):
+        return str(error)
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, CheckpointError):
+        reason = reason.removeprefix(f"{path}: ")
+    if isinstance(error, UnidentifiedImageError):
+        reason = "cannot identify its format"
+    return f"{reason}; expected a picture, PNG or JPEG for example"
+
+
+def _too_large(pixels: int) -> str:
+    return f"it has more than {pixels // 10**6} million pixels; save it smaller, or cut the digit out"
