@@ -23,7 +23,8 @@ class ViTConfig:
     for each class; None means that the classes are called by their numbers. classes None: no head, and the model's
     output is what a head would read. pool "mean" averages all tokens, class token and registers included; "patches"
     leaves these out, as timm's average pooling does. resize is the dialect (`ops.interpolation_matrix`) in which
-    learned positions are interpolated for another image size, and in which they were if they have been.
+    learned positions are interpolated for another image size, and in which they were if they have been. embedding: the
+    head's output is an embedding, as CLIP's is, and no logits; `classes` is its width.
     """
 
     image_size: int | tuple[int, int] = option(28, "image side in pixels, or height and width", from_data=True)
@@ -54,6 +55,7 @@ class ViTConfig:
     gelu: str = option("erf", "GELU exactly, by the tanh formula, or x times the logistic function of 1.702 x", FORMS)
     norm_eps: float = option(1e-6, "added to the variance in every LayerNorm")
     qkv_bias: bool = option(True, "add a bias to queries, keys and values")
+    embedding: bool = option(False, "the head gives an embedding, no logits", from_data=True)
     head_hidden: int | None = option(None, "hidden width of an MLP head; off: a linear head", none="off")
     dropout: float = option(0.0, "dropout on the embeddings and on the residual branches")
     attention_dropout: float = option(0.0, "dropout on the attention weights")
@@ -93,6 +95,7 @@ class ViTConfig:
         check_choice("positions", self.positions, POSITIONS)
         check_choice("resize", self.resize, DIALECTS)
         check_choice("gelu", self.gelu, FORMS)
+        check(not self.embedding or self.classes is not None, "embedding: a model without classes has no head")
         if self.positions == "sincos1d":
             check(self.dim % 2 == 0, f"positions 'sincos1d' needs an even dim, not {self.dim}")
         if self.positions == "sincos2d":

@@ -48,7 +48,7 @@ def embed_forward(
     if config.positions == "learned":
         x, _ = add_positions_forward(x, params["pos_embed"])
     elif config.positions != "none":
-        x, _ = add_positions_forward(x, _fixed_positions(array_module(x), config, x.dtype))
+        x, _ = add_positions_forward(x, fixed_positions(array_module(x), config, x.dtype))
     registers = norm = None
     if config.registers:
         x, registers = registers_forward(x, params["reg_token"], int(config.has_class_token))  # -> (B, T, D)
@@ -90,7 +90,7 @@ def embed_backward(
 
 
 @functools.lru_cache(maxsize=8)
-def _fixed_positions(xp: ModuleType, config: ViTConfig, dtype: Any) -> Array:
+def fixed_positions(xp: ModuleType, config: ViTConfig, dtype: Any) -> Array:
     """The sine-cosine pattern (1, N, D), with a zero row for a class token; cached, and never modified."""
     if config.positions == "sincos1d":
         pattern = sincos1d(xp, config.patches, config.dim)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, device_of, errstate, to_device
-from .checkpoint import DTYPES, load_model, save_model
+from .checkpoint import DTYPES, save_model
 from .config import ViTConfig
 from .errors import ConfigError, DataTypeError
 from .initial import initial_params
@@ -19,6 +19,7 @@ from .parallel import WorkerPool, predict_logits
 from .params import Params
 from .preprocess import Preprocessing, check_images
 from .shapes import parameter_shapes
+from .weights import Answers, load_weights
 from .weights.positions import resize_model
 
 
@@ -114,6 +115,8 @@ class ViT:
         """
         if self.config.classes is None:
             raise ConfigError("the model has no head, so it predicts no classes: use embed")
+        if self.config.embedding:
+            raise ConfigError("the model's head gives an embedding, no classes: use embed")
         images = check_images(images, self.config)
         with WorkerPool(threads) as pool:
             logits = predict_logits(self.params, images, self.config, pool)
@@ -132,10 +135,13 @@ class ViT:
 
     def embed(self, images: Any, threads: int = 1) -> np.ndarray:
         """What the head reads, (B, D) ((B, 2D) with pool="cls+patches"), on the host, for any number of images in
-        bounded memory. Arguments and errors as in `predict`."""
-        headless = dataclasses.replace(self.config, classes=None, class_names=None, head_hidden=None)
+        bounded memory; of a model whose head gives an embedding, CLIP's for example, that embedding. Arguments and
+        errors as in `predict`."""
+        config = self.config
+        if not config.embedding:
+            config = dataclasses.replace(config, classes=None, class_names=None, head_hidden=None)
         with WorkerPool(threads) as pool:
-            return predict_logits(self.params, check_images(images, self.config), headless, pool)
+            return predict_logits(self.params, check_images(images, self.config), config, pool)
 
     def with_flat(self, flat: Array) -> "ViT":
         """The same model with the parameters `flat`, a vector like `params.flat`, which is not copied."""
@@ -156,7 +162,32 @@ class ViT:
         save_model(path, self.params, self.config, self.preprocessing)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "cpu") -> "ViT":
-        """Read a model that `save` wrote. Raises CheckpointError, in one line, for any other file."""
-        params, config, preprocessing = load_model(path)
+    def load(
+        cls,
+        path: str | Path,
+        dtype: str | None = None,
+        device: str = "cpu",
+        image_size: int | tuple[int, int] | None = None,
+        resize: str | None = None,
+        *,
+        gelu: str | None = None,
+        norm_eps: float | None = None,
+        heads: int | None = None,
+        pixels: str | None = None,
+    ) -> "ViT":
+        """Read a model that `save` wrote, or one of another library: a safetensors file or a folder as timm, Hugging
+        Face's transformers, open_clip and Meta's DINOv2 and MAE lay them out, or a .npz file of Google's.
+
+        dtype: "float32" or "float64"; None: as it was saved, float32 for other libraries' files.
+        image_size: a side, or height and width, to which learned positions are resized; resize: how, one of
+        `minivit.ops.resize.DIALECTS`, None: as the library does that wrote the file.
+        gelu, norm_eps, heads: ViTConfig's fields, pixels: the normalisation, "imagenet", "clip", "half" or "none": only
+        for files that do not tell these.
+        Raises CheckpointError, in one line, for files that cannot be read, are damaged, or hold a structure that
+        minivit does not have; ConfigError for what has to be said beside the file.
+        """
+        if dtype is not None and dtype not in DTYPES:
+            raise ConfigError(f"a model computes in {' or '.join(DTYPES)}, not {dtype}")
+        answers = Answers(image_size, resize, gelu, norm_eps, heads, pixels)
+        params, config, preprocessing = load_weights(path, dtype, answers)
         return cls(config, params=params.to(device), preprocessing=preprocessing)

@@ -40,7 +40,7 @@ TABLE = {
     "initial": Unit("config params rng shapes"),
     "preprocess": Unit("errors settings atomic config ops", "numpy PIL"),
     "checkpoint": Unit("errors atomic config params preprocess shapes", "numpy safetensors"),
-    "weights": Unit("...", "numpy safetensors tqdm onnx"),
+    "weights": Unit("...", "numpy safetensors einops tqdm onnx"),
     "data": Unit("errors atomic", "numpy tqdm"),
     "blas": Unit("", "threadpoolctl"),
     "parallel": Unit("..."),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import insight
+from .. import insight, weights
 from ..config import ViTConfig
 from ..data import Split, fetch_mnist, full_name
 from ..errors import ConfigError, DataError
@@ -21,7 +21,7 @@ from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
 from ..parallel import WorkerPool, keep_freed_memory
 from ..preprocess import Preprocessing, ground_of, read_picture
-from ..run import Run, evaluation_split, load_run, overlap, resume_run, start_run
+from ..run import Run, evaluation_split, load_run, of_minivit, overlap, resume_run, start_run
 from ..run.folder import shell_name
 from ..run.overfit import overfit
 from ..run.pictures import draw_pictures, save_confusion
@@ -39,18 +39,19 @@ def train(arguments: argparse.Namespace) -> None:
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
     data, device = arguments.data or DEFAULT_DATA, arguments.device or "cpu"
     if arguments.resume is not None:
-        _refuse_beside(arguments, "--resume", ("out", "overwrite", "init", "overfit_batch"))
+        _refuse_beside(arguments, "--resume", ("out", "overwrite", "init", "pixels", "overfit_batch"))
         run = resume_run(
             arguments.resume, arguments.device, data=arguments.data, model_settings=model_settings,
             train_settings=train_settings, say=_say, bar=True,
         )  # fmt: skip
     elif arguments.overfit_batch:
-        _refuse_beside(arguments, "--overfit-batch", ("out", "overwrite", "init"))
+        _refuse_beside(arguments, "--overfit-batch", ("out", "overwrite", "init", "pixels"))
         return overfit(data, model_settings, train_settings, device, say=_say)
     else:
         config = TrainConfig(**train_settings)
         out, overwrite, init = arguments.out, arguments.overwrite, arguments.init
-        run = start_run(data, out, model_settings, config, device, overwrite, init, say=_say, bar=True)
+        pixels = arguments.pixels
+        run = start_run(data, out, model_settings, config, device, overwrite, init, pixels=pixels, say=_say, bar=True)
     note = draw_pictures(run.folder)
     print(f"\nthe run is in {run.folder}{f' ({note})' if note else ''}; next:")
     name = shell_name(run.folder)
@@ -64,7 +65,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    run = load_run(arguments.run, arguments.device)
+    run = _load(arguments)
     if arguments.out and not Path(arguments.out).parent.is_dir():
         raise FileNotFoundError(
             f"there is no folder {Path(arguments.out).parent} to draw in: make it, or choose another"
@@ -91,7 +92,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> int:
-    run = load_run(arguments.run, arguments.device)
+    run = _load(arguments)
     config = run.model.config
     preprocessing = run.model.preprocessing or Preprocessing.default(config)
     paths, pictures, status = [], [], 0
@@ -113,7 +114,10 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def info(arguments: argparse.Namespace) -> None:
-    run = load_run(arguments.run)
+    if not of_minivit(arguments.run):
+        print(weights.report(weights.describe(arguments.run, weights.Answers(**_answers(arguments)))))
+        return
+    run = _load(arguments)
     params = run.model.params
     width = max(map(len, params))
     print(f"{'parameter':<{width}}  {'shape':<14}{'values':>9}")
@@ -129,6 +133,19 @@ def info(arguments: argparse.Namespace) -> None:
         print(f"\ntrained on {run.result['data']}, seed {run.result['seed']}: {result_line(run.result)}")
 
 
+def convert(arguments: argparse.Namespace) -> None:
+    model, licence = _load(arguments).model, None
+    if not of_minivit(arguments.run):
+        description = weights.describe(arguments.run, weights.Answers(**_answers(arguments)))
+        licence = description.licence
+        if description.plan.unused:
+            print(f"not used and not written: {', '.join(weights.grouped(description.plan.unused))}")
+    notes = weights.convert(model.params, model.config, model.preprocessing, arguments.out, arguments.to, licence)
+    for note in notes:
+        print(f"note: {note}")
+    print(f"written to {escaped(arguments.out)}: {model.params.flat.size:,} values, for {arguments.to}")
+
+
 def data(arguments: argparse.Namespace) -> None:
     print(f"MNIST is verified and ready in {fetch_mnist(arguments.mirror)}")
 
@@ -140,7 +157,7 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     if arguments.model and arguments.op:
         raise ConfigError("--op chooses among minivit's own operations, --model is checked whole: give one of them")
     if arguments.model:
-        results = run_model(load_run(arguments.model).model, arguments.model, arguments.method)
+        results = run_model(load_run(arguments.model, **_answers(arguments)).model, arguments.model, arguments.method)
     else:
         results = run_checks(arguments.op, arguments.method, progress=sys.stderr.isatty())
     print(results.to_json() if arguments.json else results)
@@ -156,10 +173,19 @@ def walk(arguments: argparse.Namespace) -> None:
 
 
 def attend(arguments: argparse.Namespace) -> None:
-    model = load_run(arguments.run, arguments.device).model
+    model = _load(arguments).model
     preprocessing = model.preprocessing or Preprocessing.default(model.config)
     picture = read_picture(arguments.image, model.config.channels, preprocessing)
     print(insight.attend(model, picture, arguments.out))
+
+
+def _answers(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was said about another library's file."""
+    return {name: getattr(arguments, name) for name in weights.Answers._fields}
+
+
+def _load(arguments: argparse.Namespace) -> Run:
+    return load_run(arguments.run, getattr(arguments, "device", "cpu"), **_answers(arguments))
 
 
 def _expanded(names: Sequence[str]) -> Iterator[str]:

@@ -14,14 +14,20 @@ from .. import __version__
 from ..backend import DEVICES
 from ..config import ViTConfig
 from ..gradcheck.suite import METHODS
+from ..ops.normal_cdf import FORMS
+from ..ops.resize import DIALECTS
 from ..parallel import available_cores
 from ..train import RECIPES, TrainConfig
 from ..train.config import MOST_COPIES
+from ..weights import PIXELS, TARGETS
 from . import commands
 from .commands import DEFAULT_DATA
 
 ALIASES = {"tta": "--views", "warmup_fraction": "--warmup"}  # hidden: what flags were called before 0.1.0
-RUN_HELP = "a run's folder, a model.safetensors, or the word pretrained: the model that comes with minivit"
+RUN_HELP = (
+    "a run's folder, a model.safetensors, or the word pretrained: the model that comes with minivit; or a safetensors "
+    "file, a folder or an .npz file of timm, transformers, open_clip, Meta or Google"
+)
 DATA_HELP = "mnist5k (5,000 digits, comes with minivit), mnist (all 70,000), or a folder of IDX files"
 
 
@@ -61,6 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--init", metavar="RUN", help="start from the weights of a run, with a learning-rate schedule of its own"
     )
+    it.add_argument("--pixels", choices=tuple(PIXELS), help="the normalisation, where a file for --init tells none")
     it.add_argument("--overfit-batch", action="store_true", help="only check that the model can memorise 64 images")
     _add_flags(it.add_argument_group("training"), TrainConfig)
     _add_flags(it.add_argument_group("model"), ViTConfig)
@@ -77,15 +84,24 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _add_tta(it)
     _add_threads(it)
+    _add_loading(it)
 
     it = command(commands.predict, "predict", "classify pictures: photos or drawings of a digit")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     it.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG, ... (needs pillow: minivit[viz])")
     _add_tta(it)
     _add_threads(it)
+    _add_loading(it)
 
     it = command(commands.info, "info", "list a trained model's parameters, shapes and settings", device=False)
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
+    _add_loading(it)
+
+    it = command(commands.convert, "convert", "write a model as another library lays it out", device=False)
+    it.add_argument("run", metavar="RUN", help=RUN_HELP)
+    it.add_argument("out", metavar="OUT", help="a new folder")
+    it.add_argument("--to", choices=TARGETS, required=True, help="whose layout; huggingface: that of transformers")
+    _add_loading(it)
 
     it = command(commands.gradcheck, "gradcheck", "check every gradient against measurements", device=False)
     it.add_argument("--op", metavar="NAME", help="only this operation (attention, ...) or model switch (default: all)")
@@ -95,6 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
     it.add_argument("--method", choices=tuple(METHODS), default="both", help="how to measure (default: both)")
     it.add_argument("--json", action="store_true", help="print a list of {op, tensor, method, relative_error, passed}")
     it.add_argument("--plot", metavar="PNG", help="only draw the error against the step size, in float32 and float64")
+    _add_loading(it)
 
     it = command(commands.explain, "explain", "print the derivation of an operation's backward pass", device=False)
     it.add_argument("name", nargs="?", metavar="NAME", help="layernorm, ...; without it, all of them in reading order")
@@ -108,6 +125,7 @@ def make_parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--out", metavar="PNG", type=os.path.expanduser, help="draw it, too (needs matplotlib: minivit[viz])"
     )
+    _add_loading(it)
 
     it = command(commands.data, "data", "fetch a data set, verify it and keep it in the cache", device=False)
     it.add_argument("name", choices=("mnist",), help="which data set")
@@ -147,6 +165,29 @@ def _copies(text: str) -> int:
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=available_cores(), help="threads (default: the cores available)")
+
+
+def _add_loading(parser: argparse.ArgumentParser) -> None:
+    """What may have to be said about another library's file."""
+    group = parser.add_argument_group("another library's file, where it does not tell")
+    group.add_argument("--gelu", choices=FORMS, help="the form of GELU")
+    group.add_argument("--norm-eps", type=float, metavar="EPS", help="LayerNorm's epsilon")
+    group.add_argument("--heads", type=int, metavar="H", help="attention heads")
+    group.add_argument("--pixels", choices=tuple(PIXELS), help="the normalisation of its images")
+    group.add_argument(
+        "--image-size", type=_size, metavar="S|SHxSW", help="resize its positions to images of this size"
+    )
+    group.add_argument("--resize", choices=DIALECTS, help="how (default: as the library does)")
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """An image size for argparse: 224, or 224x320, height first."""
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+        height, width = sides * 2 if len(sides) == 1 else sides
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a side or height x width, 224 or 224x320, not {text!r}") from None
+    return height if height == width else (height, width)
 
 
 def _add_flags(group: Any, config: type) -> None:

@@ -9,8 +9,9 @@ from ..data.mnist import find_mnist
 from ..errors import CheckpointError, ConfigError, DataError
 from ..preprocess import check_images
 from ..vit import ViT
+from ..weights import find_weights, written_by_minivit
 from .folder import resume_hint
-from .records import is_result_of, read_result, read_settings
+from .records import is_result_of, is_run, read_result, read_settings
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -24,23 +25,36 @@ class Run(NamedTuple):
     result: dict[str, Any] | None  # result.json; None if training has not ended, or if it is of another model
 
 
-def load_run(path: str | Path, device: str = "cpu") -> Run:
+def load_run(path: str | Path, device: str = "cpu", **answers: Any) -> Run:
     """Read a run from its folder, from the path of its model.safetensors, or, for the word "pretrained", the run that
-    comes with minivit.
+    comes with minivit; or the model of another library from its file or folder, which has no settings and no result.
 
-    Raises CheckpointError, in one line, if there is no trained model or a file of the run is damaged.
+    answers: what `ViT.load` takes by name, image_size for example. Raises CheckpointError, in one line, if there is no
+    model or a file is damaged; ConfigError for what has to be said beside another library's file.
     """
+    if not of_minivit(path):
+        found = find_weights(path)
+        return Run(found.parent, ViT.load(found, device=device, **answers), {}, None)
     found = PRETRAINED if path == "pretrained" else Path(path)
     folder = found.parent if found.is_file() else found
     model_file = found if found.is_file() else folder / "model.safetensors"
     if not os.path.lexists(model_file):
         advice = resume_hint(folder) if (folder / "config.json").exists() else "train one with minivit train"
         raise CheckpointError(f"{path}: there is no trained model here; {advice}")
-    model = ViT.load(model_file, device)
+    model = ViT.load(model_file, device=device, **answers)
     settings, result = read_settings(folder) or {}, read_result(folder)
     if result is not None and not is_result_of(result, settings, model_file):
         result = None
     return Run(folder, model, settings, result)
+
+
+def of_minivit(path: str | Path) -> bool:
+    """Whether what `load_run` takes is a run or a model of minivit's, and not another library's; True also for what
+    does not exist, and for a run without a model, so that `load_run` says so."""
+    found = PRETRAINED if path == "pretrained" else Path(path)
+    if not os.path.lexists(found) or (found.is_dir() and is_run(found)):
+        return True
+    return written_by_minivit(found)
 
 
 def evaluation_split(run: Run, data: str, part: str) -> Split:

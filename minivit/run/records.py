@@ -40,6 +40,15 @@ MACHINE = frozenset(field.name for field in dataclasses.fields(TrainConfig) if f
 LARGEST_METRICS = 256 << 20  # bytes, a million lines
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder's config.json is a run's, as other libraries write one, too; True also for a damaged one."""
+    try:
+        values = read_json(folder / "config.json")
+    except CheckpointError:
+        return True
+    return isinstance(values, dict) and "model" in values and "train" in values
+
+
 def read_settings(folder: Path) -> dict[str, Any] | None:
     """What config.json holds, in today's format; None if there is none. Raises CheckpointError if it is damaged, of a
     later format, or holds what no run could be set to."""

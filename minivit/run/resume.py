@@ -61,7 +61,8 @@ def resume_run(
         init = settings.get("init")
         if init is not None and not os.path.lexists(folder.path / STATE):
             classes = dataset.classes
-            model = initialised_model(init, images.train.images, classes, settings["model"], device, folder)
+            known = "none"  # the settings of the model hold the normalisation that was used
+            model = initialised_model(init, images.train.images, classes, settings["model"], device, folder, known)
         else:  # what is random here is replaced by the state, or is where the run began
             made = settings.get("preprocessing")
             preprocessing = Preprocessing.from_dict(made) if made else Preprocessing.of_images(images.train.images)

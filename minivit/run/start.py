@@ -17,7 +17,7 @@ from ..train import TrainConfig
 from ..vit import ViT
 from .display import Say, silent
 from .folder import new_folder
-from .load import Run, load_run
+from .load import Run, load_run, of_minivit
 from .lock import HeldFolder
 from .records import FORMAT
 from .settings import config_for
@@ -33,6 +33,7 @@ def start_run(
     overwrite: bool = False,
     init: str | None = None,
     *,
+    pixels: str | None = None,
     say: Say = silent,
     bar: bool = False,
 ) -> Run:
@@ -41,7 +42,8 @@ def start_run(
     data: "mnist5k", "mnist" or a folder of IDX files; out: the run's folder; model_settings: ViTConfig's fields, but
     for those that the data decide (image size, channels, classes, pixel statistics). init: a run, or a model's file,
     whose weights to start from instead of random ones; its config is taken over, and `model_settings` may change in it
-    what changes no shape (the dropouts, for example). overwrite: replace the run that is in `out`, as soon as this one
+    what changes no shape (the dropouts, for example). pixels: the normalisation, where `init` is another library's file
+    that does not tell it. overwrite: replace the run that is in `out`, as soon as this one
     has done a step. say: called with every line that a person should see; bar: draw a progress bar on stderr, if that
     is a terminal.
     Raises Interrupted after a signal that asks it to stop, TrainingError for a loss that is not finite, FileExistsError
@@ -64,7 +66,8 @@ def start_run(
         else:
             if init != "pretrained":
                 init = os.path.abspath(init)  # it means the same when the run is resumed from elsewhere
-            model = initialised_model(init, images.train.images, dataset.classes, model_settings, device, folder)
+            classes = dataset.classes
+            model = initialised_model(init, images.train.images, classes, model_settings, device, folder, pixels)
         settings = {
             "format": FORMAT,
             "minivit": __version__,
@@ -82,11 +85,21 @@ def start_run(
 
 
 def initialised_model(
-    init: str, images: np.ndarray, classes: int, model_settings: dict[str, Any], device: str, not_in: HeldFolder
+    init: str,
+    images: np.ndarray,
+    classes: int,
+    model_settings: dict[str, Any],
+    device: str,
+    not_in: HeldFolder,
+    pixels: str | None = None,
 ) -> ViT:
-    """The model of a run, with these settings changed, for images (n, C, Sh, Sw) and a number of classes. Raises
-    ConfigError if it does not fit, or is in the folder that is to be written to."""
-    run = load_run(init, device)
+    """The model of a run, or of another library's file, with these settings changed, for images (n, C, Sh, Sw) and a
+    number of classes. Raises ConfigError if it does not fit, or is in the folder that is to be written to."""
+    told: dict[str, Any] = {}
+    if not of_minivit(init):
+        told = {name: model_settings[name] for name in ("gelu", "norm_eps", "heads") if name in model_settings}
+        told["pixels"] = pixels
+    run = load_run(init, device, **told)
     if run.folder.resolve() == not_in.path.resolve():
         raise ConfigError(f"--init {init} is in the folder that the new run would replace: choose another --out")
     model = run.model

@@ -25,7 +25,7 @@ from minivit.train.evaluate import probabilities
 from minivit.train.recipes import RECIPES
 from tests.tools import tiny
 
-COMMANDS = ("train", "eval", "predict", "info", "gradcheck", "explain", "walk", "attend", "data")
+COMMANDS = ("train", "eval", "predict", "info", "convert", "gradcheck", "explain", "walk", "attend", "data")
 COMPUTING = ("train", "eval", "predict", "attend")
 LAST_LINE = re.compile(r"test accuracy \d+\.\d\d % \(\d+ of 20\), \d+ parameters, trained in \d+\.\d s")
 
@@ -65,7 +65,7 @@ def settings_of(monkeypatch):
     def parse(*arguments):
         found = []
 
-        def stop(data, out, model, config, device, overwrite, init, say, bar):
+        def stop(data, out, model, config, device, overwrite, init, pixels, say, bar):
             found.extend((data, out, model, config, device, overwrite, init))
             raise KeyboardInterrupt
 
