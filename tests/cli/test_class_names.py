@@ -73,3 +73,15 @@ def test_a_model_of_before_names_has_a_class_too_many(tmp_path, capsys):
     expected = np.mean(model.predict(images).argmax(1) == labels + 1)
     assert main(["eval", str(tmp_path), "--data", data]) == 0
     assert f"accuracy {100 * expected:.2f} %" in capsys.readouterr().out
+
+
+def test_five_named_classes_are_shown(tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
+    names = ("ant", "bee", "cat", "dog", "eel", "fly", "gnu")
+    ViT(tiny.config(classes=7, class_names=names)).save(tmp_path / "model.safetensors")
+    drawing = np.full((30, 30), 255, "uint8")
+    drawing[5:25, 14:17] = 0
+    image.fromarray(drawing).save(tmp_path / "digit.png")
+    assert main(["predict", str(tmp_path / "model.safetensors"), str(tmp_path / "digit.png")]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert len([name for name in names if f"{name} (" in line]) == 5 and line.count("%") == 5
