@@ -139,13 +139,16 @@ def _inputs(model: ViT, images: Any) -> Array:
 def _draw(model: ViT, image: np.ndarray, answer: int, out: Path) -> None:
     """Above: the image, its rollout and its pixel gradient. Below: the attention of every block, heads averaged."""
     figure = new_figure(2.2 * max(3, model.config.depth), 5.0)
-    attention = attention_maps(model, image[None])
-    blocks = on_grid(attention.mean(2)[:, 0], model.config)  # (L, B, H, T, T) -> (L, Sh/P, Sw/P)
+    attention = [to_host(block).mean(1, keepdims=True) for block in attention_by_block(model, image[None])]
+    blocks = on_grid(np.stack(attention)[:, 0, 0], model.config)  # (L, 1, 1, T, T) -> (L, Sh/P, Sw/P)
     gradient = pixel_gradient(model, image[None], answer)[0].sum(0)  # (C, Sh, Sw) -> (Sh, Sw)
     picture = image.mean(0)
     above, below = figure.subfigures(2, 1, height_ratios=[1.15, 1])
     axes = above.subplots(1, 3)
-    axes[0].imshow(picture, "gray")
+    if image.dtype == np.uint8 and len(image) == 3:
+        axes[0].imshow(np.moveaxis(image, 0, -1))
+    else:
+        axes[0].imshow(picture, "gray")
     axes[0].set_title(f"predicted: {model.config.class_name(answer)}")
     draw_shares(axes[1], picture, on_grid(rollout(attention)[0], model.config))
     axes[1].set_title("attention rollout")

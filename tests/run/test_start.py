@@ -209,7 +209,7 @@ def test_nothing_is_made_for_what_cannot_start(data, tmp_path, monkeypatch):
     for model in settings:
         with pytest.raises(ValueError):
             start_run(data, str(tmp_path / "run"), model, TrainConfig())
-    with pytest.raises(RuntimeError, match="pip install cupy"):
+    with pytest.raises(RuntimeError, match="pip install .minivit.gpu12"):
         start_run(data, str(tmp_path / "run"), tiny.MODEL, TrainConfig(), "gpu")
     with pytest.raises(DataError, match="no data called"):
         start_run(str(tmp_path / "nothing"), str(tmp_path / "run"), {}, TrainConfig())
