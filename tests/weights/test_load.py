@@ -375,6 +375,8 @@ def test_a_size_or_a_dialect_that_cannot_be(tmp_path):
     path = file_of(filled(synthetic.timm_shapes()), tmp_path)
     with pytest.raises(ConfigError, match="patch_size 4 does not divide image_size 10"):
         ViT.load(path, image_size=10, **PLAIN)
+    with pytest.raises(ConfigError, match="resize says how positions are resized to another image_size"):
+        ViT.load(path, resize="corner", **PLAIN)
     with pytest.raises(ConfigError, match="resize must be one of"):
         ViT.load(path, image_size=16, resize="magic", **PLAIN)
 
