@@ -132,7 +132,7 @@ def test_clip_s_projection_is_not_transposed_and_gives_an_embedding(tmp_path):
     images = np.zeros((2, 3, 8, 8))
     assert model.embed(images).shape == (2, 6)
     np.testing.assert_allclose(model.embed(images), model.forward(images)[0], rtol=1e-12)
-    with pytest.raises(ConfigError, match="gives an embedding, no classes: use embed"):
+    with pytest.raises(ConfigError, match="gives an embedding, so it predicts no classes: use embed"):
         model.predict(images)
 
 
