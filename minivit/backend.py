@@ -18,7 +18,7 @@ from .errors import ConfigError, DeviceError
 Array: TypeAlias = Any  # np.ndarray, or cupy.ndarray on a GPU
 DEVICES = ("cpu", "gpu")
 
-INSTALL = 'pip install cupy-cuda12x (CUDA 12) or pip install "cupy-cuda13x[ctk]" (CUDA 13)'
+INSTALL = 'pip install "minivit[gpu12]" (CUDA 12) or pip install "minivit[gpu13]" (CUDA 13)'
 
 
 def array_module(*arrays: Array) -> ModuleType:

@@ -31,7 +31,7 @@ def test_a_missing_cupy_names_the_packages(monkeypatch):
         device_module("gpu")
     message = str(error.value)
     assert message.startswith("device 'gpu' needs CuPy, which is not installed here")
-    assert "pip install cupy-cuda12x (CUDA 12)" in message and '"cupy-cuda13x[ctk]" (CUDA 13)' in message
+    assert '"minivit[gpu12]" (CUDA 12)' in message and '"minivit[gpu13]" (CUDA 13)' in message
     with pytest.raises(DeviceError):
         ViT(device="gpu")
     with pytest.raises(DeviceError):

@@ -27,6 +27,7 @@ from ..run.overfit import overfit
 from ..run.pictures import draw_pictures, save_confusion
 from ..train import RECIPES, Recipe, TrainConfig, probabilities
 from ..train.evaluate import evaluate as measure
+from ..weights.onnx import export_onnx
 from .output import complain, escaped
 from .tables import class_table, confusion_table, result_line, tta_line
 
@@ -107,7 +108,7 @@ def predict(arguments: argparse.Namespace) -> int:
         return status
     shares = probabilities(run.model, np.stack(pictures), WorkerPool(arguments.threads), _tta(run, arguments))
     for path, row in zip(paths, shares):
-        best = sorted(range(len(row)), key=lambda k: -row[k])[:3]
+        best = sorted(range(len(row)), key=lambda k: -row[k])[: 3 if config.class_names is None else 5]
         guesses = [f"{config.class_name(k)} ({100 * row[k]:.1f} %)" for k in best]
         print(f"{path}: {guesses[0]}, then {' and '.join(guesses[1:])}" if len(best) > 1 else f"{path}: {guesses[0]}")
     return status
@@ -134,12 +135,18 @@ def info(arguments: argparse.Namespace) -> None:
 
 
 def convert(arguments: argparse.Namespace) -> None:
+    if arguments.out.endswith(".onnx") == (arguments.to is not None):
+        raise ConfigError(f"{arguments.out}: a folder needs --to {'|'.join(weights.TARGETS)}, a file .onnx takes none")
     model, licence = _load(arguments).model, None
     if not of_minivit(arguments.run):
         description = weights.describe(arguments.run, weights.Answers(**_answers(arguments)))
         licence = description.licence
         if description.plan.unused:
             print(f"not used and not written: {', '.join(weights.grouped(description.plan.unused))}")
+    if arguments.to is None:
+        export_onnx(model, arguments.out)
+        print(f"written to {escaped(arguments.out)}: {model.params.flat.size:,} values, for ONNX")
+        return
     notes = weights.convert(model.params, model.config, model.preprocessing, arguments.out, arguments.to, licence)
     for note in notes:
         print(f"note: {note}")

@@ -97,10 +97,10 @@ def make_parser() -> argparse.ArgumentParser:
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
     _add_loading(it)
 
-    it = command(commands.convert, "convert", "write a model as another library lays it out", device=False)
+    it = command(commands.convert, "convert", "write a model as another library reads it, or as ONNX", device=False)
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
-    it.add_argument("out", metavar="OUT", help="a new folder")
-    it.add_argument("--to", choices=TARGETS, required=True, help="whose layout; huggingface: that of transformers")
+    it.add_argument("out", metavar="OUT", help="a new folder; or a file NAME.onnx (needs onnx: minivit[onnx])")
+    it.add_argument("--to", choices=TARGETS, help="whose layout the folder has; huggingface: that of transformers")
     _add_loading(it)
 
     it = command(commands.gradcheck, "gradcheck", "check every gradient against measurements", device=False)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config import ViTConfig
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, DataWarning
 from ..settings import check_choice, check_count, check_types, read_settings
 from .decode import open_picture
 from .digit import extent, find_ink, like_mnist, place_ink
+from .doubts import doubt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,7 +101,8 @@ def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Pre
     channels: 1 for grey or 3 for RGB.
     Returns uint8 (channels, height, width).
     Raises DataError if the file cannot be read, and if the rule is "digit" and no digit stands out; ConfigError for
-    another number of channels; MissingPackageError without pillow.
+    another number of channels; MissingPackageError without pillow. Warns with DataWarning if the rule is "digit" and
+    what stands out is hardly one digit.
     """
     if channels not in (1, 3):
         raise ConfigError(
@@ -121,6 +124,8 @@ def _digit(picture: "Image", path: str | os.PathLike[str], height: int, width: i
     for paper in ("white", "black"):  # transparent pixels count as paper; black where nothing would be seen on white
         ink = _ink(_on_ground(picture, paper).convert("L"), max(WORKING, 2 * height, 2 * width))
         if ink is not None:
+            if reason := doubt(ink):
+                warnings.warn(f"{path} may not show one digit: {reason}", DataWarning, stacklevel=3)
             return place_ink(ink, height, width)
     raise DataError(f"no digit stands out in {path}; expected one, clearly lighter or darker than an even background")
 
@@ -178,4 +183,6 @@ def _on_ground(picture: "Image", colour: str) -> "Image":
     """An RGBA picture laid on a ground of this colour, as RGB."""
     from PIL import Image
 
+    if picture.getchannel("A").getextrema() == (255, 255):  # nothing is transparent
+        return picture.convert("RGB")
     return Image.alpha_composite(Image.new("RGBA", picture.size, colour), picture).convert("RGB")

@@ -57,6 +57,8 @@ def start_run(
         if dataset.class_names is not None:
             model_settings = {**model_settings, "class_names": dataset.class_names}
         images = split_images(dataset, config)
+        if dataset.class_names is not None:
+            model_settings = {**model_settings, "class_names": dataset.class_names}
         if init is None:
             preprocessing = Preprocessing.of_images(images.train.images)
             model_config = config_for(images.train.images, dataset.classes, model_settings)

@@ -524,7 +524,7 @@ def test_a_gpu_needs_cupy(command, trained, data, tmp_path, refused, monkeypatch
         "attend": [trained, "digit.png"],
     }
     line = refused(command, "--device", "gpu", *run[command])
-    assert "needs CuPy" in line and "cupy-cuda12x" in line and "cupy-cuda13x[ctk]" in line
+    assert "needs CuPy" in line and "minivit[gpu12]" in line and "minivit[gpu13]" in line
     assert not (tmp_path / "run").exists()
 
 

@@ -9,11 +9,14 @@ import pytest
 
 from minivit.cli import main
 from minivit.data import load
+from minivit.errors import DataError
 from minivit.preprocess import Preprocessing, read_picture
 from minivit.run.load import PRETRAINED
 from minivit.run.start import load_run
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow")
+
+from tests.preprocess.photos import PHOTOS  # noqa: E402
 
 SIZES = (20, 64, 200)  # the side of a digit's frame of 28 pixels, in pixels of the picture
 KINDS = ("grey", "RGB", "RGBA", "on grey paper", "light on dark")
@@ -78,6 +81,31 @@ def test_pictures_keep_their_class(pictures, model):
     found = model.predict(np.stack(images)).argmax(-1)
     wrong = [f"{Path(path).name}: {label} taken for {k}" for path, label, k in zip(paths, labels, found) if k != label]
     assert len(wrong) <= 5, "\n".join(wrong)
+
+
+@pytest.mark.filterwarnings("ignore::minivit.errors.DataWarning")  # some are right all the same
+@pytest.mark.parametrize("kind", PHOTOS, ids=lambda kind: kind.__name__)
+def test_photos_keep_their_class(kind, model, tmp_path):
+    """Those that people take: cut out tightly, far away, in a shadow, on ruled paper, on a table."""
+    test, rng, right = load("mnist5k").test, np.random.default_rng(0), 0
+    step = 100 if kind.__name__ == "far_away" else 20  # ten large ones, 50 others
+    for digit, label in zip(test.images[::step, 0], test.labels[::step]):
+        Image.fromarray(kind(digit, rng)).save(tmp_path / "photo.bmp")
+        try:
+            picture = read_picture(tmp_path / "photo.bmp", 1, LIKE_MNIST)
+            right += int(model.predict(picture[np.newaxis])[0].argmax() == label)
+        except DataError:  # no digit stands out
+            pass
+    assert right >= PHOTOS[kind] * 20 / step
+
+
+def test_a_doubtful_picture_is_predicted_and_said_to_be_doubtful(model, tmp_path, capsys):
+    digits = np.concatenate(list(load("mnist5k").test.images[[0, 200], 0]), 1)
+    Image.fromarray(255 - digits).save(tmp_path / "two.png")
+    assert main(["predict", "pretrained", str(tmp_path / "two.png")]) == 0
+    out, errors = capsys.readouterr()
+    assert out.startswith(f"{tmp_path / 'two.png'}: ") and out.count("\n") == errors.count("\n") == 1
+    assert errors.startswith(f"warning: {tmp_path / 'two.png'} may not show one digit: it holds several strokes apart")
 
 
 def test_the_command_says_the_same(pictures, model, capsys):

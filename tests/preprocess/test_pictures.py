@@ -243,3 +243,36 @@ def test_all_four_borders_count_by_their_pixels():
     assert ground_of(wide) == ground_of(wide.swapaxes(2, 3)) == "dark"
     wide[..., 0, :] = 255
     assert ground_of(wide) == ground_of(wide.swapaxes(2, 3)) == "light"
+
+
+# The pictures of a data set, saved and read again
+
+
+OTHER_DATA = {
+    "full frame": DIGITS[:, :, 4:24, 4:24],
+    "full frame, dark on light": 255 - DIGITS[:, :, 4:24, 4:24],
+    "digits at one side": np.roll(DIGITS, 4, axis=-1),
+    "colour": np.concatenate([DIGITS, 255 - DIGITS, DIGITS // 2], 1),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_DATA)
+def test_pictures_of_data_that_are_no_centred_digits_are_read_as_they_are(kind, pillow, tmp_path):
+    """So `predict` finds the classes that `eval` finds. Fashion-MNIST, for example, fills its frames."""
+    images = OTHER_DATA[kind]
+    preprocessing = Preprocessing.of_images(images)
+    assert preprocessing.rule == "squash"
+    for image in images[::50]:
+        pillow.fromarray(np.moveaxis(image, 0, -1).squeeze()).save(tmp_path / "a.png")
+        np.testing.assert_array_equal(read_picture(tmp_path / "a.png", len(image), preprocessing), image)
+
+
+def test_pictures_of_inverted_digits_are_read_nearly_as_they_are(pillow, tmp_path):
+    images = 255 - DIGITS[::20]
+    preprocessing = Preprocessing.of_images(images)
+    assert preprocessing == Preprocessing("digit", "light", (28, 28))
+    changes = []
+    for image in images:
+        pillow.fromarray(image[0]).save(tmp_path / "a.png")
+        changes.append(abs(read_picture(tmp_path / "a.png", 1, preprocessing) - image.astype(float)).mean())
+    assert np.median(changes) < 0.5 and np.mean(np.array(changes) > 1) < 0.1  # some are centred on the next pixel

@@ -1,6 +1,7 @@
 """A data set and a model so small that a whole training takes a moment, and minivit as a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +68,16 @@ def start(*arguments: str, program: tuple[str, str] = ("-m", "minivit"), **more:
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", **more}
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1"}
+    if os.name == "posix":
+        settings["preexec_fn"] = _default_signals
     return subprocess.Popen([sys.executable, "-W", "error", *program, *arguments], env=environment, **settings)
+
+
+def _default_signals() -> None:
+    """Signals as a terminal gives them, whatever the tests were started by: nohup ignores SIGHUP, `&` in a script
+    SIGINT, and processes inherit that."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def minivit(*arguments: str, **more: Any) -> tuple[int, str, str]:
