@@ -140,6 +140,11 @@ class ViTConfig:
         return self.pool in ("cls", "cls+patches")
 
     @property
+    def predicts(self) -> bool:
+        """Whether there is a head, and its output is the logits of classes."""
+        return self.classes is not None and not self.embedding
+
+    @property
     def has_class_token(self) -> bool:
         """Whether there is a class token: as class_token says, or else where the head reads it."""
         return self.reads_class_token if self.class_token is None else self.class_token

@@ -112,23 +112,28 @@ def pixel_gradient(model: ViT, images: Any, classes: Any = None) -> np.ndarray:
 
 
 def attend(model: ViT, image: np.ndarray, out: str | Path | None = None) -> str:
-    """What the model predicts for one image and where it attends, as text; drawn into the file `out` if given.
+    """What the model predicts for one image, if it has a head of classes, and where it attends, as text; drawn into the
+    file `out` if given.
 
     image: (C, Sh, Sw), uint8 or normalised floats. Raises ValueError or TypeError for an image that does not fit,
     MissingPackageError if `out` is given and matplotlib is missing, OSError if `out` cannot be written.
     """
-    probabilities = model.predict(image[None])[0]
+    lines, answer, reader = [], None, "a head would read"
+    if model.config.predicts:
+        probabilities = model.predict(image[None])[0]
+        best = np.argsort(-probabilities)[:3]
+        lines += [", ".join(f"{model.config.class_name(int(k))} ({100 * probabilities[k]:.1f} %)" for k in best), ""]
+        answer, reader = int(best[0]), "the head classifies"
     flow = attention_rollout(model, image[None])[0]
     shares = 100 * on_grid(flow, model.config)
-    best = np.argsort(-probabilities)[:3]
-    lines = [", ".join(f"{model.config.class_name(int(k))} ({100 * probabilities[k]:.1f} %)" for k in best), ""]
-    lines += ["Attention rollout, in %: the share of each patch in the vector that the head classifies."]
+    lines += [f"Attention rollout, in %: the share of each patch in the vector that {reader}."]
     lines += ["".join(f"{share:7.1f}" for share in row) for row in shares]
     if model.config.reads_class_token:
         lines += [f"The class token's own share is {100 * flow[0, 0]:.1f} %."]
     if out is not None:
-        _draw(model, image, int(best[0]), Path(out))
-        lines += ["", f"The attention of every block, the rollout and the pixel gradient are drawn in {out}"]
+        _draw(model, image, answer, Path(out))
+        drawn = "the rollout" if answer is None else "the rollout and the pixel gradient"
+        lines += ["", f"The attention of every block and {drawn} are drawn in {out}"]
     return "\n".join(lines)
 
 
@@ -136,24 +141,25 @@ def _inputs(model: ViT, images: Any) -> Array:
     return to_device(to_inputs(check_images(images, model.config), model.config, model.dtype), model.device)
 
 
-def _draw(model: ViT, image: np.ndarray, answer: int, out: Path) -> None:
-    """Above: the image, its rollout and its pixel gradient. Below: the attention of every block, heads averaged."""
+def _draw(model: ViT, image: np.ndarray, answer: int | None, out: Path) -> None:
+    """Above: the image, its rollout and, for the predicted class, its pixel gradient. Below: the attention of every
+    block, heads averaged."""
     figure = new_figure(2.2 * max(3, model.config.depth), 5.0)
     attention = [to_host(block).mean(1, keepdims=True) for block in attention_by_block(model, image[None])]
     blocks = on_grid(np.stack(attention)[:, 0, 0], model.config)  # (L, 1, 1, T, T) -> (L, Sh/P, Sw/P)
-    gradient = pixel_gradient(model, image[None], answer)[0].sum(0)  # (C, Sh, Sw) -> (Sh, Sw)
     picture = image.mean(0)
     above, below = figure.subfigures(2, 1, height_ratios=[1.15, 1])
-    axes = above.subplots(1, 3)
+    axes = above.subplots(1, 2 if answer is None else 3)
     if image.dtype == np.uint8 and len(image) == 3:
         axes[0].imshow(np.moveaxis(image, 0, -1))
     else:
         axes[0].imshow(picture, "gray")
-    axes[0].set_title(f"predicted: {model.config.class_name(answer)}")
     draw_shares(axes[1], picture, on_grid(rollout(attention)[0], model.config))
     axes[1].set_title("attention rollout")
-    draw_signed(axes[2], gradient)
-    axes[2].set_title(f"gradient of logit {model.config.class_name(answer)}")
+    if answer is not None:
+        axes[0].set_title(f"predicted: {model.config.class_name(answer)}")
+        draw_signed(axes[2], pixel_gradient(model, image[None], answer)[0].sum(0))  # (C, Sh, Sw) -> (Sh, Sw)
+        axes[2].set_title(f"gradient of logit {model.config.class_name(answer)}")
     row = below.subplots(1, len(blocks), squeeze=False)[0]
     for number, (ax, shares) in enumerate(zip(row, blocks), 1):
         draw_shares(ax, picture, shares)

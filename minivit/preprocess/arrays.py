@@ -50,7 +50,7 @@ def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[np.ndarray
     if config.classes is None:
         raise DataError("the model has no head, so labels teach it nothing: give its config classes")
     if config.embedding:
-        raise DataError("the model's head gives an embedding, no classes, so labels teach it nothing")
+        raise DataError("the model has a head that gives an embedding, so labels teach it nothing")
     images, labels = check_images(images, config), np.asarray(labels)
     if labels.shape not in ((len(images),), (len(images), config.classes)):
         raise DataError(

@@ -114,8 +114,6 @@ def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Pre
         pixels = _digit(picture, path, height, width)
         digit = pixels if preprocessing.ground == "dark" else 255 - pixels
         return np.repeat(digit[np.newaxis], channels, axis=0)
-    if preprocessing.rule == "squash":
-        _shrink(picture, max(WORKING, 2 * height, 2 * width))
     laid = _on_ground(picture, "white" if preprocessing.ground == "light" else "black")
     resized = (_cropped if preprocessing.rule == "crop" else _squashed)(laid, preprocessing)
     pixels = np.asarray(resized.convert("L" if channels == 1 else "RGB")).reshape(height, width, channels)
@@ -165,10 +163,11 @@ def _cropped(picture: "Image", preprocessing: Preprocessing) -> "Image":
     height, width = preprocessing.size
     if preprocessing.short_edge is None:
         scale = max(width / picture.width, height / picture.height)
-    else:
-        scale = preprocessing.short_edge / min(picture.size)
-    w, h = max(width, round(picture.width * scale)), max(height, round(picture.height * scale))
-    left, top = (w - width) // 2, (h - height) // 2
+        w, h = (round(side * scale) for side in picture.size)
+    else:  # the long edge is cut down to whole pixels, as torchvision and transformers do
+        w, h = (preprocessing.short_edge * side // min(picture.size) for side in picture.size)
+    w, h = max(width, w), max(height, h)
+    left, top = round((w - width) / 2), round((h - height) / 2)
     across, down = picture.width / w, picture.height / h  # only what is kept of the scaled picture is ever made
     box = left * across, top * down, (left + width) * across, (top + height) * down
     return picture.resize((width, height), _resampling(preprocessing), box)

@@ -3,6 +3,7 @@ tensor is read when it is asked for. Whatever could run code when it is opened i
 
 import json
 import math
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from .npz import Npz
 from .tensors import AS_SAFETENSORS, DTYPES, TensorFile, as_float
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")  # in this order
+LONGEST_NAME = 300  # characters
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".pickle", ".tar")
 
 
@@ -55,7 +57,14 @@ def written_by_minivit(path: str | Path) -> bool:
 def open_weights(path: str | Path) -> TensorFile:
     """Read the header of a file of weights, or of the one in a folder. Raises CheckpointError, in one line, for what
     is damaged, and for what is not opened because it could run code."""
-    file = find_weights(path)
+    opened = _opened(find_weights(path))
+    for name in opened.tensors:
+        if not name.isprintable() or len(name) > LONGEST_NAME:
+            raise CheckpointError(f"{opened.path}: a tensor is called {reprlib.repr(name)}, expected a name")
+    return opened
+
+
+def _opened(file: Path) -> TensorFile:
     with open_regular(file) as stream:
         start = stream.read(8)
     if file.name.endswith(".index.json"):
@@ -115,11 +124,11 @@ def _shards(index: Path) -> Iterator[tuple[str, tuple[Path, _Tensor]]]:
     headers = {}
     for name in sorted(set(listed.values())):
         if Path(name).name != name or not (index.parent / name).is_file():
-            raise CheckpointError(f"{index}: there is no file {name!r} beside it")
+            raise CheckpointError(f"{index}: there is no file {reprlib.repr(name)} beside it")
         headers[name] = _header(index.parent / name)
     for tensor, name in listed.items():
         if tensor not in headers[name]:
-            raise CheckpointError(f"{index}: {name} does not hold {tensor}")
+            raise CheckpointError(f"{index}: {name} does not hold {reprlib.repr(tensor)}")
         yield tensor, (index.parent / name, headers[name][tensor])
 
 

@@ -1,5 +1,6 @@
 """config.json and preprocessor_config.json of Hugging Face's transformers, and open_clip's config."""
 
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def read_processor(values: dict[str, Any], told: Told) -> Told:
     notes = told.notes
     interpolation = RESAMPLING.get(whole(values, "resample") or (0 if values.get("resample") == 0 else 3))
     if interpolation is None:
-        notes += (f"resample {values.get('resample')!r} is not known: bicubic is used",)
+        notes += (f"resample {reprlib.repr(values.get('resample'))} is not known: bicubic is used",)
     settings = {**told.settings, **pixels}
     preprocessing = _frame(values, interpolation or "bicubic")
     return told._replace(settings=settings, preprocessing=preprocessing, notes=notes)
@@ -100,7 +101,7 @@ def read_open_clip(values: dict[str, Any], path: Path) -> Told:
         for name in ("attentional_pool", "final_ln_after_pool", "no_ln_pre", "input_patchnorm", "block_type"):
             expect(path, not tower.get(name), f"{name}, which minivit does not have")
         pool = tower.get("pool_type", "tok")
-        expect(path, pool == "tok", f"pooling {pool!r} of a CLIP, which minivit does not have")
+        expect(path, pool == "tok", f"pooling {reprlib.repr(pool)} of a CLIP, which minivit does not have")
         tanh = section(tower, "act_kwargs").get("approximate") == "tanh"
         settings = {"gelu": "quick" if model.get("quick_gelu") else "tanh" if tanh else "erf"}
         settings["norm_eps"] = number(section(tower, "norm_kwargs"), "eps")

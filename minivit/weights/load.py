@@ -62,6 +62,8 @@ def load_weights(
     Raises CheckpointError, in one line, for what cannot be read; ConfigError for what has to be said beside it.
     """
     file = find_weights(path)
+    if answers.resize is not None and answers.image_size is None:
+        raise ConfigError("resize says how positions are resized to another image_size: give that, too")
     if written_by_minivit(file):
         if any(answer is not None for answer in answers[2:]):
             raise ConfigError(

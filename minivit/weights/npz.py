@@ -2,6 +2,7 @@
 
 import math
 import re
+import reprlib
 import zipfile
 import zlib
 from pathlib import Path
@@ -39,18 +40,25 @@ class Npz(TensorFile):
             raise CheckpointError(f"{self.path}: a zip archive, but no .npz file of arrays")
         expanded, size = sum(member.file_size for member in members), self.path.stat().st_size
         if expanded > LARGEST_EXPANSION * size:
-            raise CheckpointError(f"{self.path}: {size:,} bytes that expand to {expanded:,}: as no weights do")
+            raise CheckpointError(f"{self.path}: {size:,} bytes expand to {expanded:,}, as no weights do")
         for member in members:
             with archive.open(member) as stream:
                 name = member.filename.removesuffix(".npy")
-                dtype, shape, start = _npy_header(stream, f"{self.path}: {name}")
+                try:
+                    dtype, shape, start = _npy_header(stream)
+                except ValueError as error:
+                    raise CheckpointError(f"{self.path}: {reprlib.repr(name)} {error}") from None
                 if dtype.itemsize * math.prod(shape) + start != member.file_size:
-                    raise CheckpointError(f"{self.path}: {name} is damaged, its length is not that of its shape")
+                    raise CheckpointError(
+                        f"{self.path}: {reprlib.repr(name)} is damaged, its length is not that of its shape"
+                    )
             code = {"f8": "F64", "f4": "F32", "f2": "F16", "V2": "BF16"}.get(dtype.str[1:], str(dtype))
             if STACK not in name:
                 self.tensors[name] = code, shape
             elif not shape or shape[0] > MOST_LAYERS:
-                raise CheckpointError(f"{self.path}: {name} has shape {shape}, expected a layer for each block")
+                raise CheckpointError(
+                    f"{self.path}: {reprlib.repr(name)} has shape {shape}, expected a layer for each block"
+                )
             else:
                 for i in range(shape[0]):
                     layer = name.replace(STACK, f"{STACK[:-1]}_{i}/")
@@ -70,17 +78,18 @@ class Npz(TensorFile):
         return self.last[1] if layer is None else self.last[1][layer]
 
 
-def _npy_header(stream: Any, place: str) -> tuple[np.dtype, tuple[int, ...], int]:
-    """The dtype and shape of an array in the .npy format, and where its values begin."""
+def _npy_header(stream: Any) -> tuple[np.dtype, tuple[int, ...], int]:
+    """The dtype and shape of an array in the .npy format, and where its values begin. Raises ValueError, with the rest
+    of a sentence, if it is none."""
     try:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, _, dtype = read(stream)
     except Exception as error:  # NumPy parses the header as Python, and what is none raises nearly anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{place} is no array ({reason})") from None
+        reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
+        raise ValueError(f"is no array ({reason})") from None
     if dtype.hasobject:
-        raise CheckpointError(f"{place} holds Python objects, a pickle, which is not opened: expected numbers")
+        raise ValueError("holds Python objects, a pickle, which is not opened: expected numbers")
     return dtype, shape, stream.tell()
 
 

@@ -32,7 +32,8 @@ def export_onnx(model: Any, path: str | Path, pixels: str = "uint8") -> None:
 
     The graph's input `images` (batch, C, Sh, Sw) holds pixels of 0..255, of the dtype `pixels`: "uint8" or "float32";
     they are scaled and normalised inside. Its outputs are `logits` and `probabilities` (batch, K); those of a model
-    without a head are `features` (batch, D), as `ViT.embed` returns them. Only the batch is free. The metadata are
+    without a head of classes are `features` (batch, D), as `ViT.embed` returns them. Only the batch is free. The
+    metadata are
 
     class_names      JSON: a name for each class; only where there is a head
     image_size       JSON: [Sh, Sw]
@@ -53,10 +54,11 @@ def export_onnx(model: Any, path: str | Path, pixels: str = "uint8") -> None:
     for i in range(config.depth):
         x = _block(graph, x, f"blocks.{i}", config)
     x = _pooled(graph, x, config)
-    if config.classes is None:
-        outputs = {graph.node("Identity", x, name="features"): config.features}
-    else:
+    if config.classes is not None:
         x = _linear(graph, x, "head") if config.head_hidden is None else _mlp(graph, x, "head", config.gelu)
+    if not config.predicts:
+        outputs = {graph.node("Identity", x, name="features"): config.classes or config.features}
+    else:
         logits = graph.node("Identity", x, name="logits")
         probabilities = graph.node("Softmax", logits, name="probabilities", axis=-1)
         outputs = {logits: config.classes, probabilities: config.classes}
@@ -67,7 +69,7 @@ def export_onnx(model: Any, path: str | Path, pixels: str = "uint8") -> None:
 def _metadata(model: Any) -> dict[str, str]:
     config, made = model.config, model.preprocessing
     values: dict[str, Any] = {"image_size": config.image_shape[1:], "preprocessing": made and made.to_dict()}
-    if config.classes is not None:
+    if config.predicts:
         values["class_names"] = [config.class_name(k) for k in range(config.classes)]
     digest = hashlib.sha256(to_host(model.params.flat)).hexdigest()
     return {**{name: json.dumps(value) for name, value in values.items()}, "weights_sha256": digest}

@@ -1,4 +1,4 @@
-"""What minivit's ViT has not, and how a file shows it: by the names of its tensors, or by what its config says."""
+"""Structures that minivit does not have, and how a file shows them: in the names of its tensors, or in its config."""
 
 import re
 from collections.abc import Iterable
@@ -37,7 +37,8 @@ ARGUMENTS = (
 
 
 def refused_tensors(names: Iterable[str]) -> str | None:
-    """What minivit has not and these tensors belong to, with one of their names; None if there is nothing."""
+    """The structure that these tensors belong to and that minivit does not have, with one of their names; None if there
+    is none."""
     for name in names:
         if name.startswith(("text", "transformer.")):  # of a text tower, which is not read
             continue
@@ -48,7 +49,7 @@ def refused_tensors(names: Iterable[str]) -> str | None:
 
 
 def refused_architecture(name: str) -> str | None:
-    """What minivit has not and an architecture of timm needs; None if there is nothing."""
+    """The structure that an architecture of timm has and minivit does not; None if there is none."""
     for pattern, what in ARCHITECTURES:
         if re.search(pattern, name):
             return f"{what}, which minivit does not have"

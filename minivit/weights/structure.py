@@ -13,6 +13,7 @@ from .table import Family, Row, axes, blocks_of
 FAMILIES = (
     timm.MAE,
     timm.DINOV2,
+    timm.TOWER,
     timm.TIMM,
     openclip.OPEN_CLIP,
     huggingface.VIT_MAE,

@@ -52,6 +52,20 @@ TIMM = Family(
     renamed=((r"^(blocks\.\d+\.)gamma_([12])$", r"\1ls\2.gamma"),),  # DeiT-3, as Meta wrote it
 )
 
+# The same as the image tower of an open_clip model, with its projection beside it.
+TOWER = TIMM._replace(
+    name="timm's VisionTransformer in open_clip",
+    rows=(
+        *(row for row in ROWS if not row.ours.startswith("head.")),
+        Row("head.weight", "/visual.head.proj.weight", LINEAR),
+    ),
+    marks=("/visual.head.proj.weight",),
+    prefixes=("visual.trunk.",),
+    zeros=(*TIMM.zeros, "head.bias"),
+    pixels="clip",
+    embedding=True,
+)
+
 DINOV2 = Family(
     "Meta's DINOv2",
     tuple(row._replace(theirs="register_tokens") if row.ours == "reg_token" else row for row in ROWS),

@@ -6,6 +6,7 @@ every architecture of timm whose structure minivit has, the width of a head, the
 
 import math
 import re
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,13 @@ QUICK = {
 
 def read_timm(values: dict[str, Any], path: Path) -> Told:
     """What a config.json of timm's tells. Raises CheckpointError, in one line, for what minivit does not have."""
-    name, arguments = str(values.get("architecture")), section(values, "model_args")
+    name, arguments = text(values, "architecture") or "an architecture without a name", section(values, "model_args")
     published = section(values, "pretrained_cfg") or {key: values[key] for key in values if key != "architecture"}
     refusal = refused_architecture(name)
     expect(path, refusal is None, f"{name} has {refusal}")
     for argument in ARGUMENTS:
         given = arguments.get(argument)
-        expect(path, not given, f"{argument} {given!r} makes a model that minivit does not have")
+        expect(path, not given, f"{argument} {reprlib.repr(given)} makes a model that minivit does not have")
     settings = {**rules(name, arguments), **pixels_of(published, "mean", "std")}
     if arguments.get("act_layer") is not None:
         given = text(arguments, "act_layer")
@@ -78,7 +79,7 @@ def read_timm(values: dict[str, Any], path: Path) -> Told:
         settings["gelu"] = "quick" if width in (QUICK[tagged], 0) else None
     pool = next((source["global_pool"] for source in sources if "global_pool" in source), None)
     if pool is not None:
-        expect(path, pool in ("token", "avg"), f"pooling {pool!r}, which minivit does not have")
+        expect(path, pool in ("token", "avg"), f"pooling {reprlib.repr(pool)}, which minivit does not have")
         inclusive = bool(arguments.get("pool_include_prefix"))
         settings["pool"] = "cls" if pool == "token" else "mean" if inclusive else "patches"
     settings["class_names"] = _class_names(values if "label_names" in values else published)

@@ -14,6 +14,7 @@ PIXELS = {
 }
 
 LARGEST_SIDE = 100_000  # pixels
+LONGEST_TEXT = 200  # characters of a setting
 
 
 class Told(NamedTuple):
@@ -67,9 +68,9 @@ def section(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def text(values: dict[str, Any], name: str) -> str | None:
-    """The text of this name among the values; None if there is none."""
+    """The text of this name among the values, a line of it; None if there is none."""
     value = values.get(name)
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_TEXT else None
 
 
 def whole(values: dict[str, Any], name: str) -> int | None:

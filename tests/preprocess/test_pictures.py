@@ -75,6 +75,23 @@ def test_a_short_edge_smaller_than_the_frame_is_stretched_to_it(picture):
     assert found.shape == (3, 30, 30) and found.sum(0).min() >= 90
 
 
+def test_margins_are_those_of_torchvision(pillow, tmp_path):
+    """The long edge is cut down to whole pixels, and half a pixel of margin is rounded to even."""
+    pixels = np.random.default_rng(0).integers(0, 256, (41, 23), dtype=np.uint8)  # 23 -> 13, 41 -> 23.2
+    pillow.fromarray(pixels).save(tmp_path / "noise.png")
+    image = read_picture(tmp_path / "noise.png", 1, Preprocessing("crop", "light", (8, 8), 13, "bilinear"))[0]
+    whole = np.asarray(pillow.fromarray(pixels).resize((13, 23), pillow.Resampling.BILINEAR))
+    assert abs(image.astype(int) - whole[8:16, 2:10]).max() <= 1  # margins of 7.5 and 2.5
+
+
+def test_a_squashed_picture_is_resized_once(pillow, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (500, 700, 3), dtype=np.uint8)
+    pillow.fromarray(pixels).save(tmp_path / "noise.png")
+    image = read_picture(tmp_path / "noise.png", 3, Preprocessing("squash", "light", (32, 32)))
+    expected = pillow.fromarray(pixels).resize((32, 32), pillow.Resampling.BICUBIC)
+    np.testing.assert_array_equal(image, np.moveaxis(np.asarray(expected), -1, 0))
+
+
 def test_a_large_picture_is_cropped_from_its_own_pixels(pillow, tmp_path):
     """Other rules first average what is larger than they need."""
     pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)

@@ -30,6 +30,7 @@ CONFIGS = {
     },
     "DINOv2's switches": dataclasses.replace(CONFIG, registers=4, layer_scale=1e-5, pool="cls+patches"),
     "CLIP's switches": dataclasses.replace(CONFIG, pre_norm=True, gelu="quick", norm_eps=1e-5),
+    "an embedding": dataclasses.replace(CONFIG, embedding=True),
 }
 
 
@@ -49,7 +50,7 @@ def pixels(config: ViTConfig, count: int = 3) -> np.ndarray:
 
 def expected(one: ViT, images: np.ndarray) -> list[np.ndarray]:
     """What minivit makes of these pixels: logits and probabilities, or features."""
-    if one.config.classes is None:
+    if not one.config.predicts:
         return [one.embed(images)]
     return [one.forward(normalise(images, one.config, one.dtype))[0], one.predict(images)]
 

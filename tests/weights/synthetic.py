@@ -86,6 +86,13 @@ def openai_shapes(text: bool = True) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def open_clip_tower_shapes() -> dict[str, tuple[int, ...]]:
+    """An open_clip model whose image tower is one of timm's."""
+    shapes: dict[str, tuple[int, ...]] = {"visual.head.proj.weight": (6, D)}
+    shapes |= {f"visual.trunk.{name}": shape for name, shape in timm_shapes(head=False).items()}
+    return shapes | {name: shape for name, shape in openai_shapes().items() if not name.startswith("visual.")}
+
+
 def hf_vit_shapes(prefix: str = "vit.", head: bool = True) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         f"{prefix}embeddings.cls_token": (1, 1, D), f"{prefix}embeddings.position_embeddings": (1, N + 1, D),

@@ -204,7 +204,7 @@ def test_folders(tmp_path):
         ('{"weight_map": {"a": "../../etc/passwd"}}', "there is no file '../../etc/passwd' beside it"),
         ('{"weight_map": {"a": "/etc/passwd"}}', "there is no file '/etc/passwd' beside it"),
         ('{"weight_map": {"a": "missing.safetensors"}}', "there is no file 'missing.safetensors' beside it"),
-        ('{"weight_map": {"other": "part.safetensors"}}', "part.safetensors does not hold other"),
+        ('{"weight_map": {"other": "part.safetensors"}}', "does not hold 'other'"),
     ],
 )
 def test_an_index_that_lies(content, expected, tmp_path):
@@ -222,6 +222,29 @@ def test_a_config_that_is_none(name, content, tmp_path):
     with pytest.raises(CheckpointError, match=name) as error:
         ViT.load(tmp_path, **PLAIN)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "x" * 400, "\u202eabc"])
+def test_names_that_would_break_a_line(name, tmp_path):
+    save_file(filled(synthetic.timm_shapes() | {name: (2,)}), tmp_path / "model.safetensors")
+    message = refusal(tmp_path / "model.safetensors")
+    assert "a tensor is called " in message and len(message) < 400
+
+
+@pytest.mark.parametrize("value", ["a\nb", "x" * 100_000, ["y" * 1000] * 1000], ids=["line", "long", "list"])
+def test_settings_that_would_break_a_line(value, tmp_path):
+    file_of(filled(synthetic.timm_shapes()), tmp_path)
+    for config in (
+        {"architecture": value, "global_pool": value},
+        synthetic.timm_config(model_args={"block_fn": value}),
+        synthetic.timm_config(model_args={"act_layer": value}),
+        synthetic.hf_config(value),
+        synthetic.hf_config(hidden_act=value),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(CheckpointError) as error:
+            ViT.load(tmp_path, **PLAIN)
+        assert "\n" not in str(error.value) and len(str(error.value)) < 600
 
 
 NONSENSE = [None, True, -1, 0, 1e400, "text", [], [[]], {}, {"a": 1}, [None], 10**30, float("nan")]

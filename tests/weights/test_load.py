@@ -29,6 +29,11 @@ LAYOUTS = {
     "Meta's DINOv2, registers": (synthetic.meta_dinov2_shapes(2), {"heads": 3}, "Meta's DINOv2"),
     "Meta's MAE": (synthetic.meta_mae_shapes(), {"heads": 3}, "Meta's MAE"),
     "OpenAI's CLIP": (synthetic.openai_shapes(), {"gelu": "quick", "heads": 3}, "CLIP's image tower"),
+    "open_clip, timm's tower": (
+        synthetic.open_clip_tower_shapes(),
+        {"gelu": "erf", "norm_eps": 1e-6, "heads": 3},
+        "timm's VisionTransformer in open_clip",
+    ),
     "HF ViT": (synthetic.hf_vit_shapes(), PLAIN, "Hugging Face's ViT"),
     "HF ViT, no head": (synthetic.hf_vit_shapes("", head=False), PLAIN, "Hugging Face's ViT"),
     "HF Dinov2": (synthetic.hf_dinov2_shapes(), PLAIN, "Hugging Face's Dinov2"),
@@ -127,7 +132,7 @@ def test_clip_s_projection_is_not_transposed_and_gives_an_embedding(tmp_path):
     images = np.zeros((2, 3, 8, 8))
     assert model.embed(images).shape == (2, 6)
     np.testing.assert_allclose(model.embed(images), model.forward(images)[0], rtol=1e-12)
-    with pytest.raises(ConfigError, match="gives an embedding, no classes: use embed"):
+    with pytest.raises(ConfigError, match="gives an embedding, so it predicts no classes: use embed"):
         model.predict(images)
 
 
@@ -375,6 +380,8 @@ def test_a_size_or_a_dialect_that_cannot_be(tmp_path):
     path = file_of(filled(synthetic.timm_shapes()), tmp_path)
     with pytest.raises(ConfigError, match="patch_size 4 does not divide image_size 10"):
         ViT.load(path, image_size=10, **PLAIN)
+    with pytest.raises(ConfigError, match="resize says how positions are resized to another image_size"):
+        ViT.load(path, resize="corner", **PLAIN)
     with pytest.raises(ConfigError, match="resize must be one of"):
         ViT.load(path, image_size=16, resize="magic", **PLAIN)
 
@@ -382,7 +389,9 @@ def test_a_size_or_a_dialect_that_cannot_be(tmp_path):
 def test_each_library_resizes_in_its_own_way(layout):
     path, _, answers, family = layout
     expected = {
-        "timm's VisionTransformer": "bicubic-antialias", "Meta's DINOv2": "bicubic+0.1", "Meta's MAE": "bicubic",
+        "timm's VisionTransformer": "bicubic-antialias",
+        "timm's VisionTransformer in open_clip": "bicubic-antialias",
+        "Meta's DINOv2": "bicubic+0.1",
         "CLIP's image tower": "bicubic-antialias", "Google's .npz": "bilinear",
         "Hugging Face's Dinov2WithRegisters": "bicubic-antialias",
     }.get(family, "bicubic")  # fmt: skip
