@@ -72,7 +72,7 @@ def read_idx(path: str | os.PathLike[str], sha256: str | None = None) -> npt.NDA
     return parse_idx(content, str(path))
 
 
-def unpack(file: BinaryIO, name: str) -> bytes:
+def unpack(file: BinaryIO, name: str) -> bytearray:
     """The IDX file inside a gzipped one, open at its start; errors call it `name`.
 
     Every gzip member is compared with its checksum, until the IDX file is whole; what stands behind that is ignored, as
@@ -93,14 +93,15 @@ def unpack(file: BinaryIO, name: str) -> bytes:
             rest += file.read(PIECE) if len(rest) < len(GZIP_MAGIC) else b""
     except (EOFError, zlib.error) as error:
         raise DataError(f"{name} is a damaged gzip file ({error}); {AGAIN}") from None
-    return bytes(content)
+    return content
 
 
-def parse_idx(content: bytes, name: str) -> npt.NDArray[np.uint8]:
+def parse_idx(content: bytes | bytearray, name: str) -> npt.NDArray[np.uint8]:
     """The array in an unpacked IDX file; errors call it `name`. Raises DataError."""
     start, shape = _read_header(content, name)
     _check_length(len(content), start, shape, name)
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+    values = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return values if values.flags.writeable else values.copy()  # a bytearray has been read for this call only
 
 
 def write_idx(path: str | os.PathLike[str], values: npt.NDArray[np.uint8]) -> None:
@@ -130,11 +131,13 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from None
 
 
-def _read_plain(file: BinaryIO, name: str) -> bytes:
+def _read_plain(file: BinaryIO, name: str) -> bytearray:
     """An IDX file that is not packed: nothing is read unless it is as long as its header says."""
-    header = file.read(LONGEST_HEADER)
-    _check_length(os.fstat(file.fileno()).st_size, *_read_header(header, name), name)
-    return header + file.read()
+    content = bytearray(file.read(LONGEST_HEADER))
+    _check_length(os.fstat(file.fileno()).st_size, *_read_header(content, name), name)
+    while piece := file.read(PIECE):
+        content += piece
+    return content
 
 
 def _read_header(content: bytes | bytearray, name: str) -> tuple[int, tuple[int, ...]]:

@@ -93,6 +93,8 @@ def _upright(small: "Image", picture: "Image") -> "Image":
     """The small picture, turned as the EXIF data of the original say, if these can be read."""
     from PIL.Image import Transpose
 
+    if picture.format == "TIFF":  # pillow has turned it when it was loaded
+        return small
     try:
         orientation = picture.getexif().get(ORIENTATION)
     except Exception:  # cameras write much into it that pillow refuses

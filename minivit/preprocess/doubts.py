@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .digit import EDGE, extent, label_strokes
 
-WIDEST = 1.7  # times as wide as tall
+WIDE = 1.7  # times as wide as tall
 STRONG, SOLID = 0.5, 0.75  # so much ink on so much of the rectangle around it, unless it is as narrow as a one
 NARROW = 0.4  # times as wide as tall
 MOST_CROSSED = 4  # strokes along a line through it, in all but the worst tenth of the lines
@@ -37,7 +37,7 @@ def doubt(ink: npt.NDArray[np.float32]) -> str | None:
     first, *others = _strokes(drawn)
     if any(first.is_apart(other) and other.bottom - other.top >= TALL * (first.bottom - first.top) for other in others):
         return "it holds several strokes apart from each other, like several digits"
-    if width > WIDEST * height:
+    if width > WIDE * height:
         return "what it holds is wider than a digit"
     if np.mean(ink[top:bottom, left:right] > STRONG) > SOLID and width > NARROW * height:
         return "what it holds is a solid patch, like a sheet of paper or a shadow"

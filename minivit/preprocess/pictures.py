@@ -96,7 +96,7 @@ def ground_of(images: npt.NDArray[np.uint8]) -> str | None:
 
 
 def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    """Read a picture file (PNG, JPEG, whatever pillow reads) as the preprocessing says.
+    """Read a picture file (PNG, JPEG and others, see `decode.FORMATS`) as the preprocessing says.
 
     channels: 1 for grey or 3 for RGB.
     Returns uint8 (channels, height, width).

@@ -1,6 +1,7 @@
 """Commands as processes in surroundings that people have: encodings, names, closed and full outputs, no home."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -172,6 +173,15 @@ def test_no_home_and_no_entry_in_the_password_database(digit, tmp_path):
     )
     lost["environment"]["MINIVIT_DATA"] = str(tmp_path)
     assert run("eval", "pretrained", "--data", "mnist5k", **lost)[0] == 0
+
+
+def test_threads_are_limited_by_omp_num_threads(tmp_path):
+    """Those that nobody asked for; the first line says how many there are."""
+    data = tiny.write_data(tmp_path / "data")
+    train = ["train", "--data", data, *tiny.flags(epochs=1), "--out"]
+    for name, more, count in (("a", [], 1), ("b", ["--threads", "2"], 2)):
+        status, out, _ = run(*train, str(tmp_path / name), *more, environment={"OMP_NUM_THREADS": "1"})
+        assert status == 0 and re.search(rb"^run .* %d threads?\b" % count, out)
 
 
 def test_the_runtime_warning_filter_ends_with_the_command():

@@ -60,7 +60,10 @@ NO_PICTURES = {
     ),
     "far too many pixels": (png(60000, 60000), "it has more than 178 million pixels; save it smaller"),
     "no pixels": (png(0, 5), ""),
-    "a text that unpacks to 99 MB": (png(9, 9, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(99 << 20)))), "too large"),
+    "a text that unpacks to 99 MB": (
+        png(9, 9, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(99 << 20)))),
+        "ecompressed",
+    ),
     "cut short": (png(300, 300, rows=bytes(999)), "truncated"),
 }
 
@@ -159,7 +162,7 @@ def test_a_photo_of_108_megapixels(tmp_path, ending):
     np.testing.assert_allclose(edges, [[1 / 4, 1 / 2], [2 / 9, 8 / 9]], atol=1e-3)
 
 
-MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F")
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F")
 
 
 @pytest.mark.parametrize("mode", MODES)
