@@ -17,7 +17,7 @@ from .embedding import embed_forward
 from .errors import ConfigError
 from .model import block_params, vit_backward, vit_forward
 from .ops.block import block_forward
-from .plotting import draw_shares, draw_signed, new_figure, save_figure
+from .plotting import check_picture_path, draw_shares, draw_signed, new_figure, save_figure
 from .preprocess import check_images, to_inputs
 from .vit import ViT
 
@@ -116,8 +116,11 @@ def attend(model: ViT, image: np.ndarray, out: str | Path | None = None) -> str:
     file `out` if given.
 
     image: (C, Sh, Sw), uint8 or normalised floats. Raises ValueError or TypeError for an image that does not fit,
-    MissingPackageError if `out` is given and matplotlib is missing, OSError if `out` cannot be written.
+    MissingPackageError if `out` is given and matplotlib is missing, OSError if `out` cannot be written, ConfigError if
+    its name is no picture's.
     """
+    if out is not None:
+        check_picture_path(out)
     lines, answer, reader = [], None, "a head would read"
     if model.config.predicts:
         probabilities = model.predict(image[None])[0]

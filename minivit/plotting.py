@@ -7,25 +7,51 @@ from typing import Any
 import numpy as np
 
 from .atomic import write_atomically
-from .errors import MissingPackageError
+from .errors import ConfigError, MissingPackageError
+
+FORMATS = ("png", "jpg", "jpeg", "pdf", "svg", "eps", "ps", "tif", "tiff", "webp")  # none needs another program
+PNG = b"\x89PNG"  # how such a file begins
+
+
+def check_picture_path(path: str | Path) -> None:
+    """Raise, before anything is computed for it, what `save_figure` would: ConfigError for a name that ends like no
+    picture's, and for a file without an ending that is there and is no picture; FileNotFoundError without a folder."""
+    path = Path(path)
+    ending = path.suffix[1:].lower()
+    if ending and ending not in FORMATS:
+        raise ConfigError(f"{path}: a picture's name ends in one of {', '.join(FORMATS)}, not in {path.suffix}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to draw in: make it, or choose another")
+    if path.is_dir():
+        raise ConfigError(f"{str(path)!r} is a folder, expected the name of a picture to draw, x.png for example")
+    if not ending and path.is_file():
+        with path.open("rb") as file:
+            start = file.read(len(PNG))
+        if start not in (b"", PNG):
+            raise ConfigError(f"{path} is there, and is no picture: move it away, or choose another name")
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty matplotlib figure of this size in inches. Raises MissingPackageError without matplotlib."""
+    """An empty matplotlib figure of this size in inches. Raises MissingPackageError without matplotlib, ConfigError if
+    matplotlib is set to something that it does not know."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingPackageError(
             "drawing needs matplotlib, which is not installed: pip install minivit[viz]"
         ) from None
+    except ValueError as error:  # MPLBACKEND, or a matplotlibrc, names what matplotlib does not know
+        reason = " ".join(str(error).split())[:80]
+        raise ConfigError(f"matplotlib refuses its own settings, see MPLBACKEND and matplotlibrc: {reason}") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save_figure(figure: Any, path: str | Path) -> None:
     """Write a figure to a file, atomically, in the format that its extension names; PNG without one.
-    Raises OSError if it cannot be written, ValueError for a format that matplotlib does not know."""
+    Raises OSError if it cannot be written, ConfigError as `check_picture_path` does."""
+    check_picture_path(path)
     picture = io.BytesIO()
-    figure.savefig(picture, format=Path(path).suffix[1:] or "png", dpi=120)
+    figure.savefig(picture, format=Path(path).suffix[1:].lower() or "png", dpi=120)
     write_atomically(path, picture.getvalue())
 
 

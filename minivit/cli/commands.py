@@ -20,6 +20,7 @@ from ..gradcheck import run as run_checks
 from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
 from ..parallel import WorkerPool, keep_freed_memory
+from ..plotting import check_picture_path
 from ..preprocess import Preprocessing, ground_of, read_picture
 from ..run import Run, evaluation_split, load_run, of_minivit, overlap, resume_run, start_run
 from ..run.folder import shell_name
@@ -38,7 +39,8 @@ def train(arguments: argparse.Namespace) -> None:
     settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
     recipe = RECIPES[arguments.recipe] if arguments.recipe else Recipe("the defaults")
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
-    data, device = arguments.data or DEFAULT_DATA, arguments.device or "cpu"
+    data = DEFAULT_DATA if arguments.data is None else arguments.data  # an empty name is a mistake
+    device = arguments.device or "cpu"
     if arguments.resume is not None:
         _refuse_beside(arguments, "--resume", ("out", "overwrite", "init", "pixels", "overfit_batch"))
         run = resume_run(
@@ -67,12 +69,10 @@ def train(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     run = _load(arguments)
-    if arguments.out and not Path(arguments.out).parent.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {Path(arguments.out).parent} to draw in: make it, or choose another"
-        )
+    if arguments.out is not None:
+        check_picture_path(arguments.out)
     own = run.settings.get("data", DEFAULT_DATA)
-    name = arguments.data or own
+    name = own if arguments.data is None else arguments.data
     split = evaluation_split(run, name, arguments.split)
     names = [run.model.config.class_name(k) for k in range(run.model.config.classes or 0)]
     _warn_of_other_ground(run, split.images)
@@ -87,7 +87,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         f"{result.total}), loss {result.loss:.4f}"
         + (f", averaged over each image and {tta} augmented copies" if tta else "")
     )
-    if arguments.out:
+    if arguments.out is not None:
         save_confusion(result.confusion, Path(arguments.out), names)
         print(f"the confusion matrix is drawn in {escaped(arguments.out)}")
 
@@ -158,7 +158,7 @@ def data(arguments: argparse.Namespace) -> None:
 
 
 def gradcheck(arguments: argparse.Namespace) -> int:
-    if arguments.plot:
+    if arguments.plot is not None:
         print(plot_curve(arguments.plot))
         return 0
     if arguments.model and arguments.op:
@@ -183,6 +183,8 @@ def attend(arguments: argparse.Namespace) -> None:
     model = _load(arguments).model
     preprocessing = model.preprocessing or Preprocessing.default(model.config)
     picture = read_picture(arguments.image, model.config.channels, preprocessing)
+    if arguments.out is not None and os.path.exists(arguments.out) and os.path.samefile(arguments.image, arguments.out):
+        raise ConfigError(f"--out {arguments.out} is the picture to look at, and would be lost: choose another name")
     print(insight.attend(model, picture, arguments.out))
 
 
@@ -230,7 +232,7 @@ def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _refuse_beside(arguments: argparse.Namespace, flag: str, names: tuple[str, ...]) -> None:
     """Raise ConfigError, naming them, for flags that would be ignored beside another."""
-    found = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
+    found = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) not in (None, False)]
     if found:
         raise ConfigError(f"{flag} has no use for {' and '.join(found)}: leave out one or the other")
 

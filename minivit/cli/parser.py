@@ -4,6 +4,7 @@ Flags are made from the config dataclasses, so that every hyperparameter is writ
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import types
@@ -158,9 +159,10 @@ def _copies(text: str) -> int:
     """How many augmented copies, for argparse."""
     if text == "off":
         return 0
-    if not 0 <= (number := int(text)) <= MOST_COPIES:
-        raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_COPIES}, or be the word off, not {number}")
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 <= (number := int(text)) <= MOST_COPIES:
+            return number
+    raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_COPIES}, or be the word off, not {text!r}")
 
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:

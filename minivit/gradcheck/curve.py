@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ops import layernorm_backward, layernorm_forward
-from ..plotting import new_figure, save_figure
+from ..plotting import check_picture_path, new_figure, save_figure
 from ..rng import GRADIENT_CHECK, generator
 from .cases import CASES
 from .numeric import Probe, complex_step, differences, rms
@@ -53,8 +53,10 @@ def measure_curve(seed: int = 0) -> Curve:
 def plot_curve(path: str | Path, seed: int = 0) -> str:
     """Draw error against step size into a picture file, and return in words what it shows.
 
-    Raises MissingPackageError if matplotlib is missing, OSError if the file cannot be written.
+    Raises MissingPackageError if matplotlib is missing, OSError if the file cannot be written, ConfigError for a name
+    that is no picture's.
     """
+    check_picture_path(path)
     figure = new_figure(8, 4.8)
     curve = measure_curve(seed)
     axes = figure.subplots()
