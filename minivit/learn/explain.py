@@ -110,7 +110,7 @@ def _place(module: ModuleType) -> str:
 
 def _heading(left: str, right: str) -> str:
     gap = max(2, _width() - len(left) - len(right))
-    return f"{_bold(left)}{' ' * gap}{right}\n{'─' * (len(left) + gap + len(right))}"
+    return f"{_bold(left)}{' ' * gap}{right}\n{'-' * (len(left) + gap + len(right))}"
 
 
 def _wrapped(text: str, indent: int | None = None, margin: int = 0) -> str:

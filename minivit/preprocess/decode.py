@@ -122,8 +122,8 @@ def _reason(error: Exception, head: bytes, path: str | os.PathLike[str]) -> str:
     if isinstance(error, DataError):
         return str(error)
     reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, CheckpointError):
-        reason = reason.removeprefix(f"{path}: ")
+    if isinstance(error, CheckpointError):  # no regular file, or too large
+        return reason.removeprefix(f"{os.fspath(path)}: ")
     if isinstance(error, UnidentifiedImageError):
         reason = "cannot identify its format"
     return f"{reason}; expected a picture, PNG or JPEG for example"

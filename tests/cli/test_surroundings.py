@@ -44,7 +44,7 @@ def run(*arguments, options=(), program=("-m", "minivit"), environment=None, clo
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "utf-16", "utf-8"])
-@pytest.mark.parametrize("command", [["explain", "mlp"], ["explain", "softmax"], ["walk"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["explain", "gelu"], ["explain", "attention"], ["walk"]], ids=" ".join)
 def test_any_encoding(command, encoding):
     """Characters that it lacks are printed as escapes."""
     status, out, errors = run(*command, environment={"PYTHONIOENCODING": encoding})
