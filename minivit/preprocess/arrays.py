@@ -60,8 +60,8 @@ def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[np.ndarray
 
 
 def check_pixels(images: Any, config: ViTConfig, labels: Any = None) -> None:
-    """Raise DataError or DataTypeError, in one line, for images that are not uint8 (n, C, Sh, Sw) of the config, and for
-    labels that do not match them, as `check_batch` does. Augmentation works on pixels of 0..255."""
+    """Raise DataError or DataTypeError, in one line, for images that are not uint8 (n, C, Sh, Sw) of the config, and
+    for labels that do not match them, as `check_batch` does. Augmentation works on pixels of 0..255."""
     if getattr(images, "dtype", None) != np.uint8:
         found = getattr(images, "dtype", type(images).__name__)
         raise DataTypeError(f"images must be a uint8 array here, pixels of 0..255, not {found}")

@@ -1,4 +1,4 @@
-"""Training, evaluation and augmentation work on pixels of 0..255: what is not, or does not fit, is refused in a line."""
+"""Training, evaluation and augmentation work on pixels of 0..255: what is not, or does not fit, is refused."""
 
 import dataclasses
 
