@@ -121,6 +121,11 @@ def load_model(path: str | Path) -> tuple[Params, ViTConfig, Preprocessing | Non
             preprocessing = Preprocessing.default(config)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: holds no model ({type(error).__name__}: {error})") from None
+    if preprocessing is not None and preprocessing.size != config.image_shape[1:]:  # before a picture takes this size
+        raise CheckpointError(
+            f"{path}: its preprocessing makes pictures of {preprocessing.size} pixels, its config reads "
+            f"{config.image_shape[1:]} (height, width); use another copy"
+        )
     shapes = parameter_shapes(config) if config.depth <= len(tensors) else {}
     if {name: array.shape for name, array in tensors.items()} != shapes:
         wrong = sorted(n for n in {*tensors, *shapes} if n not in tensors or tensors[n].shape != shapes.get(n))

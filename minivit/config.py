@@ -11,6 +11,7 @@ from .ops.resize import DIALECTS
 from .settings import check, check_choice, check_count, check_types, option, read_settings
 
 NORMS = ("tokens", "pool")
+MOST_BLOCKS = 10_000  # whose parameters are named one by one, before anything tells whether they fit into memory
 POSITIONS = ("learned", "sincos1d", "sincos2d", "none")
 
 
@@ -73,6 +74,7 @@ class ViTConfig:
         object.__setattr__(self, "image_size", size if len(set(size)) > 1 else size[0])
         for name in ("patch_size", "channels", "dim", "depth", "heads", "mlp_dim"):
             check_count(name, getattr(self, name))
+        check(self.depth <= MOST_BLOCKS, f"depth must be at most {MOST_BLOCKS}, not {self.depth}")
         check_count("registers", self.registers, least=0)
         for side in size:
             check_count("image_size", side)

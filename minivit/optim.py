@@ -50,8 +50,8 @@ def adamw_step(
 ) -> None:
     """One AdamW step, in place on `params` (size,) and `state`; `grads` (size,) is not modified.
 
-    `decay` is the weight decay of each entry, (size,), or one value for all. Raises ValueError for a beta outside
-    [0, 1).
+    `decay` is the weight decay of each entry, (size,), or one value for all. Raises ValueError, and changes
+    nothing, for a beta outside [0, 1) and for vectors of different shapes.
 
     Derivation.
       (1) m and v are running means: m = beta1·m + (1 - beta1)·g,  v = beta2·v + (1 - beta2)·g².
@@ -64,6 +64,10 @@ def adamw_step(
     """
     if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
         raise ValueError(f"beta1 and beta2 must lie in [0, 1), not {beta1} and {beta2}")
+    if not params.shape == grads.shape == state.m.shape == state.v.shape:
+        raise ValueError(
+            f"parameters {params.shape}, gradient {grads.shape} and state {state.m.shape} must have the same shape"
+        )
     xp = array_module(params)
 
     def step(
@@ -116,8 +120,11 @@ def ema_step(ema: Array, params: Array, decay: float, step: int) -> None:
     ema += (1 - d)·(params - ema) with d = min(decay, step/(step + 9)): early in training an average over about the last
     tenth of the steps, later over about the last 1/(1 - decay) steps. The ramp is that of TensorFlow's
     ExponentialMovingAverage, (1 + n)/(10 + n) with n = step - 1; averaging goes back to Polyak, Juditsky 1992
-    (doi:10.1137/0330046), who weight all steps equally. Raises ValueError for a decay outside [0, 1).
+    (doi:10.1137/0330046), who weight all steps equally. Raises ValueError for a decay outside [0, 1),
+    a step below 1, and another shape.
     """
+    if step < 1 or ema.shape != params.shape:
+        raise ValueError(f"step {step}, expected 1, 2, ...; shapes {ema.shape} and {params.shape}, expected the same")
     if not 0 <= decay < 1:
         raise ValueError(f"the decay must lie in [0, 1), not {decay}")
 

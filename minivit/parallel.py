@@ -64,6 +64,7 @@ class WorkerPool:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._started is not None:
             self._started[1].shutdown()
+            self._started = None  # a pool that is used again starts threads again
 
     def map(
         self, function: Callable[[Any], Any], items: Sequence[Any], sequential: bool = False

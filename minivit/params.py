@@ -21,7 +21,7 @@ class Params(Mapping[str, Array]):
     `params[name]` is a view, (shape); `params[name] = value` copies the value into it; `params.flat` is the whole
     vector, (size,), in the order of `shapes`; assigning to it copies, too, so that the views stay views. Copies, deep
     copies and unpickled ones have a vector and views of their own. Two are equal if their names, shapes, dtypes and
-    values are. Names and shapes are fixed for good.
+    values are, in the same order. Names and shapes are fixed for good.
     """
 
     __hash__ = None  # type: ignore[assignment]
@@ -45,8 +45,11 @@ class Params(Mapping[str, Array]):
 
     @classmethod
     def zeros(cls, shapes: Mapping[str, tuple[int, ...]], dtype: Any = "float32") -> "Params":
-        """All zeros, of these shapes and this dtype, on the host."""
-        return cls(shapes, np.zeros(sum(map(math.prod, shapes.values())), dtype))
+        """All zeros, of these shapes and this dtype, on the host. Raises MemoryError where they do not fit."""
+        size = sum(map(math.prod, shapes.values()))
+        if size * np.dtype(dtype).itemsize > np.iinfo(np.intp).max:  # NumPy would call it a wrong value
+            raise MemoryError(f"{size} parameters")
+        return cls(shapes, np.zeros(size, dtype))
 
     @property
     def flat(self) -> Array:
@@ -73,7 +76,7 @@ class Params(Mapping[str, Array]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Params):
             return NotImplemented
-        return self.shapes == other.shapes and same_values(self._flat, other._flat)
+        return list(self.shapes.items()) == list(other.shapes.items()) and same_values(self._flat, other._flat)
 
     def __getitem__(self, name: str) -> Array:
         return self._views[name]

@@ -18,6 +18,7 @@ from .ops.softmax import softmax_forward
 from .parallel import WorkerPool, predict_logits
 from .params import Params
 from .preprocess import Preprocessing, check_images
+from .settings import check_count
 from .shapes import parameter_shapes
 from .weights import Answers, load_weights
 from .weights.positions import resize_model
@@ -44,10 +45,14 @@ class ViT:
         preprocessing: Preprocessing | None = None,
     ) -> None:
         if params is None:
-            params = initial_params(config, seed, dtype, device)
-        elif params.shapes != parameter_shapes(config):
-            differ = sorted({*params.shapes.items()} ^ {*parameter_shapes(config).items()})
+            if not isinstance(dtype, (str, type, np.dtype)) or str(getattr(dtype, "__name__", dtype)) not in DTYPES:
+                raise ConfigError(f"a model computes in {' or '.join(DTYPES)}, not {dtype}")
+            params = initial_params(config, check_count("seed", seed, least=0), dtype, device)
+        elif params.shapes != (shapes := parameter_shapes(config)):
+            differ = sorted({*params.shapes.items()} ^ {*shapes.items()})
             raise ConfigError(f"the parameters do not match this config: {differ[0][0]} is missing or differs")
+        elif list(params.shapes) != list(shapes):  # which would decide what is next to what in `flat`
+            raise ConfigError("the parameters are in another order than this config's: make them with Params.zeros")
         if str(params.flat.dtype) not in DTYPES:
             raise ConfigError(f"a model computes in {' or '.join(DTYPES)}, not {params.flat.dtype}")
         self.config, self.preprocessing, self.params = config, preprocessing, params
@@ -88,7 +93,7 @@ class ViT:
         return vit_forward(self.params, images, self.config, masks, all_tokens=all_tokens)
 
     def _inputs(self, images: Array, rng: np.random.Generator | None) -> tuple[Array, Masks | None]:
-        if images.dtype.kind in "iub":
+        if images.dtype.kind != "f":
             raise DataTypeError(
                 f"forward takes normalised floats as they are, not {images.dtype}: "
                 "use predict, which scales uint8 images, or minivit.preprocess.normalise"

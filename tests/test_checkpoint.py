@@ -11,7 +11,9 @@ import pytest
 from safetensors.numpy import load_file, save, save_file
 
 from minivit import ViT, ViTConfig
-from minivit.checkpoint import CheckpointError, is_ours, load_model, read_tensors, write_tensors
+from minivit.checkpoint import CheckpointError, is_ours, load_model, read_tensors, save_model, write_tensors
+from minivit.preprocess import Preprocessing
+from tests.tools import tiny
 
 CONFIG = ViTConfig(image_size=(4, 6), patch_size=2, channels=2, classes=3, dim=4, depth=1, heads=2, mlp_dim=5)
 SAVE = """
@@ -142,7 +144,7 @@ def test_numbers_of_another_type_are_refused(path):
 
 def test_a_config_that_is_larger_than_the_file_costs_nothing(path):
     tensors, content = read_tensors(path)
-    write_tensors(path, tensors, {**content, "config": {**content["config"], "depth": 10**12}})
+    write_tensors(path, tensors, {**content, "config": {**content["config"], "depth": 10_000}})
     assert "its tensors are not those of its config" in refusal(path)
     write_tensors(path, tensors, {**content, "config": {**content["config"], "dim": 10**12, "mlp_dim": 10**12}})
     assert "its tensors are not those of its config" in refusal(path)
@@ -239,3 +241,12 @@ def test_a_private_model_stays_private(path):
 def test_a_folder_that_is_not_there_is_an_oserror(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         ViT(CONFIG).save(tmp_path / "nowhere" / "model.safetensors")
+
+
+def test_a_preprocessing_of_another_size_is_refused(tmp_path):
+    """A picture would be made that large, whatever the model reads."""
+    path = tmp_path / "model.safetensors"
+    one = ViT(tiny.config())
+    save_model(path, one.params, one.config, Preprocessing("squash", "dark", (30_000, 30_000)))
+    with pytest.raises(CheckpointError, match=r"its preprocessing makes pictures of \(30000, 30000\) pixels"):
+        load_model(path)

@@ -206,3 +206,10 @@ def test_an_error_in_a_shard_is_the_error_of_the_batch():
 def test_no_threads_are_refused(threads):
     with pytest.raises(ValueError, match=f"threads must be at least 1, not {threads}"):
         WorkerPool(threads)
+
+
+def test_a_pool_works_again_after_its_end():
+    pool = WorkerPool(2)
+    for _ in range(2):
+        with pool:
+            assert list(pool.map(str, [1, 2, 3])) == ["1", "2", "3"]

@@ -124,3 +124,13 @@ def test_the_shapes_belong_to_the_params():
     params = Params(shapes, np.zeros(sum(map(math.prod, SHAPES.values()))))
     shapes["more"] = (2,)
     assert params.shapes == SHAPES
+
+
+def test_the_same_vector_under_names_in_another_order_is_not_equal():
+    flat = np.arange(4, dtype="float32")
+    assert Params({"a": (2,), "b": (2,)}, flat) != Params({"b": (2,), "a": (2,)}, flat)
+
+
+def test_more_parameters_than_any_memory():
+    with pytest.raises(MemoryError, match=f"{10**24} parameters"):
+        Params.zeros({"a": (10**12, 10**12)})

@@ -27,8 +27,9 @@ MODEL = ViT(tiny.config())
 IMAGES, LABELS = tiny.images(6)
 
 
-def adamw(**settings):
-    adamw_step(np.ones(3), np.ones(3), AdamWState.zeros_like(np.ones(3)), 0.1, **settings)
+def adamw(grads=None, **settings):
+    grads = np.ones(3) if grads is None else grads
+    adamw_step(np.ones(3), grads, AdamWState.zeros_like(np.ones(3)), 0.1, **settings)
 
 
 def spoiled():
@@ -39,6 +40,11 @@ def spoiled():
 
 def other_parameters():
     return ViT(ViTConfig(depth=1), params=ViT(ViTConfig(depth=2)).params)
+
+
+def in_another_order():
+    shapes = dict(reversed(MODEL.params.shapes.items()))
+    return ViT(MODEL.config, params=Params(shapes, MODEL.params.flat.copy()))
 
 
 REFUSED = {
@@ -73,6 +79,20 @@ REFUSED = {
     "no steps": (lambda: Trainer(MODEL, TrainConfig(), total_steps=0), "total_steps must be at least 1, not 0"),
     "minus one copy": (lambda: probabilities(MODEL, IMAGES, WorkerPool(1), -1), "tta must be at least 0, not -1"),
     "a spoiled model": (lambda: spoiled().predict(IMAGES), "a logit is not finite: .* hold NaN"),
+    "a dtype of None": (lambda: ViT(dtype=None), "computes in float32 or float64, not None"),
+    "a dtype that is none": (lambda: ViT(dtype="junk"), "computes in float32 or float64, not junk"),
+    "no seed": (lambda: ViT(seed=None), "seed must be a whole number, not None"),
+    "a negative seed": (lambda: ViT(seed=-1), "seed must be at least 0, not -1"),
+    "half a seed": (lambda: ViT(seed=1.5), "seed must be a whole number, not 1.5"),
+    "parameters in another order": (in_another_order, "in another order than this config's"),
+    "complex images": (lambda: MODEL.forward(IMAGES * 1j), "takes normalised floats as they are, not complex128"),
+    "images of objects": (lambda: MODEL.forward(IMAGES.astype(object)), "normalised floats as they are, not object"),
+    "images of text": (lambda: MODEL.forward(IMAGES.astype(str)), "normalised floats as they are, not <U"),
+    "a billion blocks": (lambda: ViTConfig(depth=10**9), "depth must be at most 10000, not 1000000000"),
+    "one gradient for all": (lambda: adamw(grads=np.ones(1)), r"gradient \(1,\) and state \(3,\) must have the same"),
+    "a gradient of no axes": (lambda: adamw(grads=np.float64(1)), r"gradient \(\) and state \(3,\) must have the"),
+    "an average before step 1": (lambda: ema_step(np.ones(3), np.ones(3), 0.9, 0), "step 0, expected 1, 2"),
+    "an average of another size": (lambda: ema_step(np.ones(3), np.ones(1), 0.9, 1), "expected the same"),
     "a vector of another size": (lambda: Params({"w": (2, 3)}, np.ones(5)), r"vector of shape \(6,\), not \(5,\)"),
     "a list for a parameter": (lambda: MODEL.params.__setitem__("norm.bias", [1.0]), r"shape \(8,\), .* shape \(1,\)"),
     "a number for a parameter": (lambda: MODEL.params.__setitem__("norm.bias", 0.0), r"shape \(8,\), .* shape \(\)"),

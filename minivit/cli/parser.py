@@ -162,7 +162,7 @@ def _copies(text: str) -> int:
     with contextlib.suppress(ValueError):
         if 0 <= (number := int(text)) <= MOST_COPIES:
             return number
-    raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_COPIES}, or be the word off, not {text!r}")
+    raise argparse.ArgumentTypeError(f"must lie in 0..{MOST_COPIES}, or be the word off, not {text or 'empty'}")
 
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:

@@ -61,7 +61,7 @@ def find_mnist(cache: str | os.PathLike[str] | None = None) -> Path | None:
 
 
 def fetch_mnist(
-    mirrors: Sequence[str] | None = None,
+    mirrors: Sequence[str] | str | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     checksums: Mapping[str, str] = CHECKSUMS,
@@ -78,6 +78,7 @@ def fetch_mnist(
     Raises DataError if no mirror sends a file, if a file already there is not the expected one (it is left alone), and
     if the folder cannot be written.
     """
+    mirrors = [mirrors] if isinstance(mirrors, str) else mirrors
     folder = find_mnist(cache) or Path(data_folders()[0] if cache is None else cache) / "mnist"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -61,6 +61,18 @@ def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[np.ndarray
     return images, labels
 
 
+def check_pixels(images: Any, config: ViTConfig, labels: Any = None) -> None:
+    """Raise DataError or DataTypeError, in one line, for images that are not uint8 (n, C, Sh, Sw) of the config, and
+    for labels that do not match them, as `check_batch` does. Augmentation works on pixels of 0..255."""
+    if getattr(images, "dtype", None) != np.uint8:
+        found = getattr(images, "dtype", type(images).__name__)
+        raise DataTypeError(f"images must be a uint8 array here, pixels of 0..255, not {found}")
+    if labels is None:
+        check_images(images, config)
+    else:
+        check_batch(images, labels, config)
+
+
 def normalise(pixels: np.ndarray, config: ViTConfig, dtype: Any, in_place: bool = False) -> np.ndarray:
     """Pixels of 0..255 (any dtype) to the model's input, (x/255 - mean)/std channel by channel.
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import Split
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..ops.loss import cross_entropy_forward
 from ..ops.softmax import softmax_forward
 from ..parallel import WorkerPool, predict_logits
-from ..preprocess import normalise
+from ..preprocess import check_pixels, normalise
 from ..rng import TEST_TIME, generator
 from ..settings import check_count
 from ..vit import ViT
@@ -35,7 +35,9 @@ def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0
     """Class probabilities (n, K) of uint8 images (n, C, Sh, Sw), in float64 on the host, dropouts off: the mean over
     each image and `tta` augmented copies of it, each with a small random rotation, scaling, shear and translation, the
     same in every call. A digit that is misclassified only at its exact position is classified correctly in most copies.
-    Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops."""
+    Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops.
+    Raises DataError, in one line, for images of another dtype or shape, and for none."""
+    check_pixels(images, model.config)
     tta = check_count("tta", tta, least=0)
     mean = _softmax(model, images, pool)
     for copy in range(tta):
@@ -54,10 +56,14 @@ def _softmax(model: ViT, images: np.ndarray, pool: WorkerPool) -> np.ndarray:
 
 
 def evaluate(model: ViT, split: Split, pool: WorkerPool, tta: int = 0) -> Evaluation:
-    """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`."""
+    """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`.
+    Raises DataError, in one line, for what does not fit."""
     K = model.config.classes
     if K is None:
         raise ConfigError("the model has no head, so it classifies nothing: use embed")
+    check_pixels(split.images, model.config, split.labels)
+    if np.ndim(split.labels) != 1:
+        raise DataError("the labels to compare with are class numbers (n,), not probabilities: use labels.argmax(1)")
     smallest = np.finfo("float64").tiny
     scores = np.log(np.maximum(probabilities(model, split.images, pool, tta), smallest))  # logits + constant
     with np.errstate(under="ignore"):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..data import Split
 from ..errors import TrainingError
+from ..preprocess import check_pixels
 from ..settings import check_count
 from .batches import Prefetcher
 from .evaluate import evaluate
@@ -52,9 +53,13 @@ def fit(
     Every epoch is shuffled and augmented anew. Yields (result, metrics) after every step, so the caller may save, or
     stop; metrics is None except at the end of every epoch and every config.log_every steps. valid: images evaluated at
     the end of every epoch; sums: those of an interrupted run, updated in place. Raises TrainingError if the loss is not
-    finite, ConfigError for fewer than one epoch.
+    finite, ConfigError for fewer than one epoch, DataError for images that are not uint8, or that do not fit the model
+    or their labels.
     """
     check_count("epochs", epochs)
+    check_pixels(train.images, trainer.model.config, train.labels)
+    if valid is not None and len(valid.labels):
+        check_pixels(valid.images, trainer.model.config, valid.labels)
     sums = RunningSums() if sums is None else sums
     timer, images_before = time.perf_counter(), sums.images
     with Prefetcher(trainer, train, epochs) as batches:

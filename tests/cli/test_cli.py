@@ -230,6 +230,9 @@ WEIRD = {
     ("--heads", "3"): "heads 3 must divide dim 8",
     ("--depth", "0"): "depth must be at least 1, not 0",
     ("--dim", "100000000"): "not enough memory",
+    ("--dim", "1000000000000"): "not enough memory",
+    ("--mlp-dim", "9" * 30): "not enough memory",
+    ("--depth", "1000000000"): "depth must be at most 10000, not 1000000000",
 }
 
 

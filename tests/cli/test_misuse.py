@@ -117,4 +117,4 @@ def test_a_backend_that_matplotlib_does_not_know(tmp_path, monkeypatch):
 def test_a_number_of_copies_that_is_none(copies, model, picture, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["predict", str(model), str(picture), "--tta", copies])
-    assert f"must lie in 0..1000, or be the word off, not {copies!r}" in capsys.readouterr().err
+    assert f"must lie in 0..1000, or be the word off, not {copies or 'empty'}" in capsys.readouterr().err

@@ -283,3 +283,8 @@ def test_the_real_files_have_the_checksums(shared):
     for name, checksum in CHECKSUMS.items():
         assert read_idx(shared / "data" / "mnist" / f"{name}.gz", checksum).dtype == np.uint8
     assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in MIRRORS)
+
+
+def test_one_mirror_need_not_be_a_list(tmp_path):
+    with pytest.raises(DataError, match="junk: unknown url type"):
+        fetch_mnist("junk", tmp_path, progress=False)
