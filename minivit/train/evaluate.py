@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import Split
-from ..errors import ConfigError
 from ..ops.loss import cross_entropy_forward
 from ..ops.softmax import softmax_forward
 from ..parallel import WorkerPool, predict_logits
@@ -36,6 +35,7 @@ def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0
     each image and `tta` augmented copies of it, each with a small random rotation, scaling, shear and translation, the
     same in every call. A digit that is misclassified only at its exact position is classified correctly in most copies.
     Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops."""
+    model.config.check_predicts()
     tta = check_count("tta", tta, least=0)
     mean = _softmax(model, images, pool)
     for copy in range(tta):
@@ -55,9 +55,9 @@ def _softmax(model: ViT, images: np.ndarray, pool: WorkerPool) -> np.ndarray:
 
 def evaluate(model: ViT, split: Split, pool: WorkerPool, tta: int = 0) -> Evaluation:
     """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`."""
+    model.config.check_predicts()
     K = model.config.classes
-    if K is None:
-        raise ConfigError("the model has no head, so it classifies nothing: use embed")
+    assert K is not None
     smallest = np.finfo("float64").tiny
     scores = np.log(np.maximum(probabilities(model, split.images, pool, tta), smallest))  # logits + constant
     with np.errstate(under="ignore"):
