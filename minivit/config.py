@@ -146,6 +146,11 @@ class ViTConfig:
         """Whether there is a head, and its output is the logits of classes."""
         return self.classes is not None and not self.embedding
 
+    def check_predicts(self) -> None:
+        """Raise ConfigError unless the head's output is the logits of classes."""
+        head = "no head" if self.classes is None else "a head that gives an embedding"
+        check(self.predicts, f"the model has {head}, so it predicts no classes: use embed")
+
     @property
     def has_class_token(self) -> bool:
         """Whether there is a class token: as class_token says, or else where the head reads it."""

@@ -118,9 +118,7 @@ class ViT:
         images: host (B, C, Sh, Sw); uint8 are scaled to [0, 1] and normalised by the config, floats are taken as
         they are. Raises DataError or DataTypeError, in one line, for a wrong shape or dtype, an empty batch, or NaN.
         """
-        if not self.config.predicts:
-            head = "no head" if self.config.classes is None else "a head that gives an embedding"
-            raise ConfigError(f"the model has {head}, so it predicts no classes: use embed")
+        self.config.check_predicts()
         images = check_images(images, self.config)
         with WorkerPool(threads) as pool:
             logits = predict_logits(self.params, images, self.config, pool)

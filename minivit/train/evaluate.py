@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import Split
-from ..errors import ConfigError, DataError
+from ..errors import DataError
 from ..ops.loss import cross_entropy_forward
 from ..ops.softmax import softmax_forward
 from ..parallel import WorkerPool, predict_logits
@@ -37,6 +37,7 @@ def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0
     same in every call. A digit that is misclassified only at its exact position is classified correctly in most copies.
     Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops.
     Raises DataError, in one line, for images of another dtype or shape, and for none."""
+    model.config.check_predicts()
     check_pixels(images, model.config)
     tta = check_count("tta", tta, least=0)
     mean = _softmax(model, images, pool)
@@ -58,9 +59,9 @@ def _softmax(model: ViT, images: np.ndarray, pool: WorkerPool) -> np.ndarray:
 def evaluate(model: ViT, split: Split, pool: WorkerPool, tta: int = 0) -> Evaluation:
     """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`.
     Raises DataError, in one line, for what does not fit."""
+    model.config.check_predicts()
     K = model.config.classes
-    if K is None:
-        raise ConfigError("the model has no head, so it classifies nothing: use embed")
+    assert K is not None
     check_pixels(split.images, model.config, split.labels)
     if np.ndim(split.labels) != 1:
         raise DataError("the labels to compare with are class numbers (n,), not probabilities: use labels.argmax(1)")

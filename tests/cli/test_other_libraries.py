@@ -73,6 +73,29 @@ def test_predict_and_attend(folder, picture, capsys):
     assert "The class token's own share" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "shapes, config",
+    [
+        (synthetic.hf_vit_shapes("", head=False), hf_config()),
+        (synthetic.hf_clip_shapes(), {"model_type": "clip", "vision_config": hf_config("clip_vision_model")}),
+    ],
+    ids=["no head", "an embedding"],
+)
+def test_a_model_without_classes_attends_and_predicts_nothing(shapes, config, tmp_path, picture, capsys):
+    path = str(write(tmp_path / "model", filled(shapes), config, PROCESSOR))
+    assert main(["predict", path, picture]) == 2
+    assert "so it predicts no classes" in (error := capsys.readouterr().err) and error.count("\n") == 1
+    assert main(["attend", path, picture, "--out", str(tmp_path / "a.png")]) == 0
+    out = capsys.readouterr().out
+    assert "in the vector that a head would read" in out and "every block and the rollout are drawn in" in out
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_gradients_of_another_library_s_model(folder, capsys):
+    assert main(["gradcheck", "--model", str(folder), "--method", "complex"]) == 0
+    assert "1 checks passed" in capsys.readouterr().out
+
+
 def test_eval_of_data_that_do_not_fit_is_one_line(folder, capsys):
     assert main(["eval", str(folder)]) == 2
     assert "expected (batch, 3, 8, 8)" in capsys.readouterr().err
