@@ -172,7 +172,9 @@ class ViTConfig:
         return (2 if self.pool == "cls+patches" else 1) * self.dim
 
     def class_name(self, k: int) -> str:
-        """What class k is called: its name, or its number where there are no names."""
+        """What class k is called: its name, or its number where there are no names. Raises ConfigError for a class
+        that the model does not have."""
+        check(0 <= k < (self.classes or 0), f"there is no class {k}: they are 0..{(self.classes or 0) - 1}")
         return str(k) if self.class_names is None else self.class_names[k]
 
     def to_dict(self) -> dict[str, Any]:

@@ -19,6 +19,8 @@ def check_images(images: Any, config: ViTConfig) -> np.ndarray:
     Raises DataError for a shape or value, DataTypeError for a dtype; warns with DataWarning of floats that cannot have
     been normalised as the config says.
     """
+    if isinstance(images, np.ma.MaskedArray):
+        raise DataTypeError("images are a masked array, whose mask a model cannot see: pass images.filled(value)")
     images = np.asarray(images)
     C, Sh, Sw = config.image_shape
     if images.ndim != 4 or images.shape[1:] != (C, Sh, Sw):
