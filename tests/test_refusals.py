@@ -78,7 +78,7 @@ REFUSED = {
     "no epochs": (lambda: next(fit(Trainer(MODEL), (IMAGES, LABELS), epochs=0)), "epochs must be at least 1, not 0"),
     "no steps": (lambda: Trainer(MODEL, TrainConfig(), total_steps=0), "total_steps must be at least 1, not 0"),
     "minus one copy": (lambda: probabilities(MODEL, IMAGES, WorkerPool(1), -1), "tta must be at least 0, not -1"),
-    "a masked array": (lambda: MODEL.predict(np.ma.masked_array(IMAGES, IMAGES > 9)), "masked array, .* filled"),
+    "a masked array": (lambda: MODEL.predict(np.ma.masked_array(IMAGES, IMAGES > 9)), "masked array, .*filled"),
     "a class below 0": (lambda: MODEL.config.class_name(-1), r"no class -1: they are 0\.\.2"),
     "a class too many": (lambda: MODEL.config.class_name(3), r"no class 3: they are 0\.\.2"),
     "a spoiled model": (lambda: spoiled().predict(IMAGES), "a logit is not finite: .* hold NaN"),
