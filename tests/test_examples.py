@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minivit import ViT, ViTConfig
+
 FOLDER = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
 
@@ -56,3 +58,18 @@ def test_script_is_short_and_says_its_idea(script):
 def test_scripts_are_numbered_without_a_gap():
     assert [int(script.name[:2]) for script in SCRIPTS] == list(range(1, 15))
     assert {path.stem for path in (FOLDER / "figures").glob("*.png")} == {script.stem for script in SCRIPTS}
+
+
+def test_the_attention_of_a_loaded_model(tmp_path, monkeypatch, capsys):
+    """On a photograph; the model here is one of minivit's, of colour pictures."""
+    config = ViTConfig(image_size=32, patch_size=8, channels=3, dim=12, depth=2, heads=3, mlp_dim=8, registers=2)
+    ViT(config).save(tmp_path / "model.safetensors")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    script = FOLDER / "attention_of_a_real_vit.py"
+    files = [str(tmp_path / name) for name in ("model.safetensors", "photo.png", "attention.png")]
+    monkeypatch.setattr(sys, "argv", [str(script), *files])
+    runpy.run_path(str(script))
+    assert "2 blocks of 3 heads, 19 tokens, patches (4, 4)" in capsys.readouterr().out
+    with Image.open(tmp_path / "attention.png") as figure:
+        assert len(np.unique(np.asarray(figure))) > 8
