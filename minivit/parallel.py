@@ -9,8 +9,9 @@ uses one BLAS thread (except with Apple's Accelerate, whose threads threadpoolct
 import ctypes
 import os
 import platform
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -69,16 +70,26 @@ class WorkerPool:
     def map(
         self, function: Callable[[Any], Any], items: Sequence[Any], sequential: bool = False
     ) -> Generator[Any, None, None]:
-        """The results of function(item), in order. BLAS gets its threads back at the end, also after an exception.
+        """The results of function(item), in order; no more than one item for each thread and one besides are ahead of
+        what was taken, so results do not pile up. BLAS gets its threads back at the end, also after an exception.
         With sequential=True the calling thread computes one item after the other, as it does with a single item.
         Floating-point warnings are off meanwhile: callers check whether the results are finite."""
         caller = BLAS.limit()
+        ahead: deque[Future[Any]] = deque()
         try:
             if self.threads == 1 or sequential or len(items) == 1:
                 yield from map(_quiet(function), items)
-            else:
-                yield from self._executor().map(_quiet(function), items)
+                return
+            executor = self._executor()
+            for item in items:
+                ahead.append(executor.submit(_quiet(function), item))
+                if len(ahead) > self.threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
         finally:
+            for future in ahead:
+                future.cancel()
             BLAS.release(caller)
 
     def _executor(self) -> ThreadPoolExecutor:

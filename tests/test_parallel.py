@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -213,3 +214,27 @@ def test_a_pool_works_again_after_its_end():
     for _ in range(2):
         with pool:
             assert list(pool.map(str, [1, 2, 3])) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_results_do_not_pile_up(threads):
+    """However slow the one is who takes them: a gradient of a large model takes hundreds of megabytes."""
+    begun = []
+    with WorkerPool(threads) as pool:
+        for taken, result in enumerate(pool.map(lambda item: begun.append(item) or item, range(20)), 1):
+            assert result == taken - 1
+            time.sleep(0.01)
+            assert len(begun) <= taken + threads
+    assert sorted(begun) == list(range(20))
+
+
+def test_what_was_not_begun_is_left_out_after_an_exception():
+    begun = []
+
+    def fails(item):
+        begun.append(item)
+        raise ArithmeticError(item)
+
+    with WorkerPool(2) as pool, pytest.raises(ArithmeticError, match="^0$"):
+        list(pool.map(fails, range(50)))
+    assert len(begun) <= 3
