@@ -8,7 +8,8 @@ import minivit
 
 pytestmark = [pytest.mark.cupy, pytest.mark.usefixtures("cupysim")]
 PACKAGE = pathlib.Path(minivit.__file__).parent
-HOST = [*PACKAGE.glob("data/*.py"), PACKAGE / "preprocess/digit.py", PACKAGE / "preprocess/pictures.py"]  # and pillow's
+PICTURES = [PACKAGE / "preprocess" / f"{name}.py" for name in ("decode", "digit", "doubts", "pictures")]
+HOST = [*PACKAGE.glob("data/*.py"), *PICTURES]  # NumPy's and pillow's
 FILES = sorted(set(PACKAGE.rglob("*.py")) - set(HOST))
 
 
