@@ -17,13 +17,14 @@ class Masks(NamedTuple):
 
 
 def draw_masks(
-    config: ViTConfig, batch: int, rng: np.random.Generator, dtype: Any, device: str = "cpu"
+    config: ViTConfig, batch: int, rng: np.random.Generator, dtype: Any, device: str = "cpu", frozen: int = 0
 ) -> Masks | None:
     """Draw the masks of one pass for `batch` images on the host, and put them on the device; None if the config drops
     nothing.
 
     A mask holds 0 with probability p and 1/(1-p) otherwise. Stochastic depth grows linearly with depth: block l of
-    L is skipped with probability drop_path·l/L, l = 1..L (Huang et al. 2016, section 3).
+    L is skipped with probability drop_path·l/L, l = 1..L (Huang et al. 2016, section 3). The first `frozen` layers
+    (`layers.layer_of` counts them) drop nothing.
     """
     if not (config.dropout or config.attention_dropout or config.drop_path):
         return None
@@ -43,9 +44,9 @@ def draw_masks(
     def on_device(array: Array | None) -> Array | None:
         return None if array is None else to_device(array, device)
 
-    embed = on_device(mask(config.dropout, B, T, D))
-    blocks = []
-    for i in range(config.depth):
+    embed = None if frozen else on_device(mask(config.dropout, B, T, D))
+    blocks = [BlockMasks()] * min(max(0, frozen - 1), config.depth)
+    for i in range(len(blocks), config.depth):
         path = config.drop_path * (i + 1) / config.depth
         attn = on_device(mask(config.attention_dropout, B, config.heads, T, T))
         blocks.append(BlockMasks(attn, branch(path), branch(path)))

@@ -47,10 +47,12 @@ def adamw_step(
     beta1: float = 0.9,
     beta2: float = 0.99,
     eps: float = 1e-8,
+    rates: Array | float = 1.0,
 ) -> None:
     """One AdamW step, in place on `params` (size,) and `state`; `grads` (size,) is not modified.
 
-    `decay` is the weight decay of each entry, (size,), or one value for all. Raises ValueError, and changes
+    `decay` is the weight decay of each entry, (size,), or one value for all; `rates` is what the learning rate of each
+    entry is multiplied by, likewise. Raises ValueError, and changes
     nothing, for a beta outside [0, 1) and for vectors of different shapes.
 
     Derivation.
@@ -71,7 +73,15 @@ def adamw_step(
     xp = array_module(params)
 
     def step(
-        params: Array, grads: Array, m: Array, v: Array, decay: Array, rate: float, of_m: float, of_v: float
+        params: Array,
+        grads: Array,
+        m: Array,
+        v: Array,
+        decay: Array | float,
+        rates: Array | float,
+        rate: float,
+        of_m: float,
+        of_v: float,
     ) -> None:
         m *= beta1  # (1)
         m += (1 - beta1) * grads
@@ -81,13 +91,13 @@ def adamw_step(
         rms *= of_v  # (2) sqrt(vhat)
         rms += eps
         move = m / rms
-        move *= of_m  # (2) (3)
-        params *= 1 - rate * decay  # (3)
+        move *= of_m * rates  # (2) (3)
+        params *= 1 - rate * rates * decay  # (3)
         params -= move
 
     state.step += 1
     of_m, of_v = learning_rate / (1 - beta1**state.step), 1 / math.sqrt(1 - beta2**state.step)
-    fused(step, params, grads, state.m, state.v, decay, learning_rate, of_m, of_v)
+    fused(step, params, grads, state.m, state.v, decay, rates, learning_rate, of_m, of_v)
 
 
 def clip_by_norm(grads: Array, limit: float) -> Array:
@@ -139,6 +149,11 @@ def decay_vector(shapes: Mapping[str, tuple[int, ...]], weight_decay: float, dty
     token and the positions do not."""
     parts = [np.full(math.prod(s), weight_decay if len(s) == 2 else 0.0, dtype) for s in shapes.values()]
     return np.concatenate(parts)
+
+
+def rates_vector(shapes: Mapping[str, tuple[int, ...]], rates: Mapping[str, float], dtype: str) -> np.ndarray:
+    """The learning rate of every parameter relative to the schedule's, (size,) on the host: `rates` by name."""
+    return np.concatenate([np.full(math.prod(shape), rates[name], dtype) for name, shape in shapes.items()])
 
 
 def warmup_cosine(step: int, peak: float, warmup: int, total: int | None, final: float = 0.01) -> float:

@@ -123,6 +123,11 @@ def shards(batch: int, config: ViTConfig) -> list[slice]:
     return [slice(start, stop) for start, stop in zip(edges, edges[1:])]
 
 
+def _shards_of(images: np.ndarray, config: ViTConfig) -> list[slice]:
+    """The shards of a batch; embeddings are so small that they are one."""
+    return [slice(0, len(images))] if images.ndim == 2 else shards(len(images), config)
+
+
 def below_thread_threshold(parts: Sequence[slice], config: ViTConfig) -> bool:
     """Whether the shards are so small that one thread computes them faster than several. This changes which thread
     computes a shard, not its result."""
@@ -147,10 +152,13 @@ def loss_and_grads(
     label_smoothing: float = 0.0,
     seed: int = 0,
     step: int = 0,
+    frozen: int = 0,
 ) -> BatchResult:
-    """Mean loss of a batch and its gradient with respect to every parameter, dropouts on.
+    """Mean loss of a batch and its gradient with respect to every parameter that is not in the first `frozen` layers,
+    dropouts on behind them.
 
-    Shapes   images (B, C, Sh, Sw) on the host, in the parameters' dtype; labels (B,) or (B, K) on the host
+    Shapes   images (B, C, Sh, Sw) or embeddings (B, D) on the host, in the parameters' dtype; labels (B,) or (B, K) on
+             the host
     Shard i of step `step` draws its dropout masks from generator(seed, DROPOUT, step, i).
     """
     device = device_of(params.flat)
@@ -159,15 +167,15 @@ def loss_and_grads(
         index, rows = shard
         count = rows.stop - rows.start
         rng = generator(seed, DROPOUT, step, index)
-        masks = draw_masks(config, count, rng, params.flat.dtype, device)
-        logits, cache = vit_forward(params, to_device(images[rows], device), config, masks)
+        masks = draw_masks(config, count, rng, params.flat.dtype, device, frozen)
+        logits, cache = vit_forward(params, to_device(images[rows], device), config, masks, frozen=frozen)
         loss, loss_cache = cross_entropy_forward(logits, labels[rows], label_smoothing)
         share = params.flat.dtype.type(count / len(images))  # the weight of this shard's mean in that of the batch
         grads, _ = vit_backward(cross_entropy_backward(share, loss_cache), cache, pixels=False)
         correct = (logits.argmax(-1) == loss_cache.targets.argmax(-1)).sum()
         return BatchResult(loss * share, correct, grads)
 
-    parts = shards(len(images), config)
+    parts = _shards_of(images, config)
     with closing(
         pool.map(compute, list(enumerate(parts)), sequential=below_thread_threshold(parts, config))
     ) as results:
@@ -180,7 +188,8 @@ def loss_and_grads(
 
 
 def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: WorkerPool) -> np.ndarray:
-    """Logits (B, K), on the host, of checked host images (B, C, Sh, Sw), uint8 or normalised floats.
+    """Logits (B, K), on the host, of checked host images (B, C, Sh, Sw), uint8 or normalised floats, or of embeddings
+    (B, D).
 
     Dropouts are off. Works in shards, so any number of images fits into bounded memory.
     Raises TrainingError for parameters that give no finite logits.
@@ -191,7 +200,7 @@ def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: 
         inputs = to_inputs(images[rows], config, params.flat.dtype)
         return vit_forward(params, to_device(inputs, device), config, keep_cache=False)[0]
 
-    parts = shards(len(images), config)
+    parts = _shards_of(images, config)
     xp = array_module(params.flat)
     results = list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config)))
     logits = to_host(xp.concatenate(results))

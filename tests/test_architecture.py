@@ -35,8 +35,9 @@ TABLE = {
     "config": Unit("settings ops", ""),
     "shapes": Unit("config", ""),
     "masks": Unit("backend config ops"),
+    "layers": Unit("config params", ""),
     "embedding": Unit("errors backend config masks ops params", ""),
-    "model": Unit("backend config embedding masks ops params", ""),
+    "model": Unit("backend config embedding layers masks ops params", ""),
     "initial": Unit("config params rng shapes"),
     "preprocess": Unit("errors settings atomic config ops", "numpy PIL"),
     "checkpoint": Unit("errors atomic config params preprocess shapes", "numpy safetensors"),
@@ -55,7 +56,7 @@ TABLE = {
     "__main__": Unit("...", ""),
 }
 APART = {("train", "gradcheck"), ("run", "gradcheck"), ("learn", "train"), ("learn", "run"), ("learn", "gradcheck")}
-PURE = {"ops", "model", "params", "optim"}  # mathematics: no files, no clocks, no threads
+PURE = {"ops", "model", "layers", "params", "optim"}  # mathematics: no files, no clocks, no threads
 PURE_STANDARD_LIBRARY = {"collections", "dataclasses", "functools", "itertools", "math", "types", "typing"}
 
 

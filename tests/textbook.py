@@ -36,15 +36,17 @@ def check_adamw(optim: ModuleType) -> None:
     """Eight steps of a vector whose entries differ in size and decay, with the rate falling, for several settings."""
     rng = np.random.default_rng(6)
     start, grads = rng.normal(size=7), rng.normal(size=(8, 7)) * 10.0 ** rng.integers(-4, 3, (8, 7))
-    decay, rates = np.array([0, 0.3, 0, 0.1, 0.3, 0, 2.0]), [0.1 / (t + 1) for t in range(8)]
+    decay, falling = np.array([0, 0.3, 0, 0.1, 0.3, 0, 2.0]), [0.1 / (t + 1) for t in range(8)]
+    shares = np.array([1, 0.75, 0.5, 1, 0.1, 0.2, 0.6])  # of the learning rate, one for each entry
     for b1, b2, eps in ((0.9, 0.99, 1e-8), (0.5, 0.9, 1e-2), (0.0, 0.999, 1e-8)):
         params, state = start.copy(), optim.AdamWState.zeros_like(start)
         expected = [
-            list(adamw(start[i], list(grads[:, i]), rates, decay[i], b1, b2, eps)) for i in range(len(start))
+            list(adamw(start[i], list(grads[:, i]), [rate * shares[i] for rate in falling], decay[i], b1, b2, eps))
+            for i in range(len(start))
         ]  # entry, step, (theta, m, v)
         for t, gradient in enumerate(grads):
             given = gradient.copy()
-            optim.adamw_step(params, given, state, rates[t], decay, b1, b2, eps)
+            optim.adamw_step(params, given, state, falling[t], decay, b1, b2, eps, shares)
             assert state.step == t + 1, f"step: {state.step} after {t + 1} steps"
             theta, m, v = np.array(expected)[:, t].T
             assert_equal(f"m after step {t + 1}", state.m, m)

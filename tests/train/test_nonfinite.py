@@ -31,7 +31,7 @@ HUGE = {  # a parameter, and where the arithmetic with it overflows first
     "blocks.0.norm2.weight": "layernorm_forward in block_forward of block 0 produced",
     "blocks.1.mlp.fc1.weight": "linear_forward in mlp_forward in block_forward of block 1 produced",
     "norm.weight": "layernorm_forward produced",
-    "head.weight": "linear_forward produced",
+    "head.weight": "linear_forward in head_forward produced",
 }
 
 
