@@ -2,9 +2,11 @@
 lower rates."""
 
 import math
+from collections.abc import Iterable
 
 from .config import ViTConfig
 from .params import Params
+from .settings import check
 
 
 def layer_of(name: str, depth: int) -> int:
@@ -24,3 +26,24 @@ def trained(params: Params, config: ViTConfig, frozen: int) -> Params:
     shapes = {name: shape for name, shape in params.shapes.items() if layer_of(name, config.depth) >= frozen}
     size = sum(map(math.prod, shapes.values()))
     return Params(shapes, params.flat[params.flat.size - size :])
+
+
+def frozen_layers(freeze: int | str | None, config: ViTConfig) -> int:
+    """How many layers stay as they are: the first one and `freeze` blocks; all but the head for "all"; none for None.
+    Raises ConfigError for more blocks than the model has."""
+    if freeze is None:
+        return 0
+    if isinstance(freeze, str):
+        return config.depth + 2
+    check(freeze <= config.depth, f"freeze is {freeze}, but the model has {config.depth} blocks: freeze fewer, or all")
+    return freeze + 1
+
+
+def layer_rates(names: Iterable[str], depth: int, decay: float) -> dict[str, float]:
+    """The learning rate of each parameter relative to the head's: decay^(depth + 1 - layer), where the last LayerNorm
+    and the head count as one layer, depth + 1.
+
+    Clark et al. 2020 (arXiv:2003.10555), appendix A, as Bao et al. 2022 (arXiv:2106.08254) and MAE fine-tune Vision
+    Transformers.
+    """
+    return {name: decay ** max(0, depth + 1 - layer_of(name, depth)) for name in names}

@@ -35,7 +35,7 @@ TABLE = {
     "config": Unit("settings ops", ""),
     "shapes": Unit("config", ""),
     "masks": Unit("backend config ops"),
-    "layers": Unit("config params", ""),
+    "layers": Unit("config params settings", ""),
     "embedding": Unit("errors backend config masks ops params", ""),
     "model": Unit("backend config embedding layers masks ops params", ""),
     "initial": Unit("config params rng shapes"),

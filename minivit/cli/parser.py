@@ -143,14 +143,15 @@ def _add_tta(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", dest="tta", type=_copies, help=argparse.SUPPRESS)
 
 
-def _number_or(none: str, kind: type) -> Any:
-    """A type for argparse: a number, or the word that stands for None."""
+def _number_or(none: str, kind: type, words: tuple[str, ...] = ()) -> Any:
+    """A type for argparse: a number, the word that stands for None, or one of more words."""
 
     def number(text: str) -> Any:
         try:
-            return None if text == none else kind(text)
+            return None if text == none else text if text in words else kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be a number or the word {none}, not {text!r}") from None
+            expected = ", ".join(("a number", *words))
+            raise argparse.ArgumentTypeError(f"must be {expected} or the word {none}, not {text!r}") from None
 
     return number
 
@@ -209,8 +210,9 @@ def _add_flags(group: Any, config: type) -> None:
         metavar = hint.__name__.upper() if isinstance(hint, type) else None
         if isinstance(hint, types.UnionType):  # int | None
             kind = next(one for one in typing.get_args(hint) if one is not types.NoneType)
-            hint, metavar = _number_or(none, kind), f"{kind.__name__.upper()}|{none}"
-        choices = field.metadata["choices"]
+            words = field.metadata["choices"] or ()
+            hint, metavar = _number_or(none, kind, words), "|".join((kind.__name__.upper(), *words, none))
+        choices = None if isinstance(hint, types.FunctionType) else field.metadata["choices"]
         group.add_argument(flag, type=hint, choices=choices, metavar=None if choices else metavar, **more)
         if field.name in ALIASES:
             hidden = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS, "dest": field.name}

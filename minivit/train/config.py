@@ -31,6 +31,15 @@ class TrainConfig:
         None, "EMA decay of the weights, 0.999 for example: the averaged weights are saved as the model", none="off"
     )
     augment: float | None = option(1.0, "strength of the random rotation, scaling, shear and translation", none="off")
+    freeze: int | str | None = option(
+        None, "train only what is behind the embeddings and this many blocks; all: only the head", ("all",), none="off"
+    )
+    layer_decay: float | None = option(
+        None, "the learning rate of a layer relative to that of the layer behind it, 0.75 for example", none="off"
+    )
+    patience: int | None = option(
+        None, "stop after so many epochs without a better validation accuracy; the model is the best one", none="off"
+    )
     tta: int | None = option(
         None, "test-time augmentation: average over each test image and this many augmented copies of it", none="off"
     )
@@ -45,7 +54,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("epochs", "batch_size", "threads", "save_every", "log_every"):
+        for name in ("epochs", "batch_size", "threads", "save_every", "log_every", "patience"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         for name in ("learning_rate", "clip_norm"):
@@ -60,6 +69,15 @@ class TrainConfig:
         for name in ("warmup_fraction", "label_smoothing", "beta1", "beta2", "ema"):
             value = getattr(self, name)
             check(value is None or 0 <= value < 1, f"{name} must lie in [0, 1), not {value}")
+
+        check(
+            not isinstance(self.freeze, str) or self.freeze == "all",
+            f"freeze must be a number of blocks, or all, not {self.freeze!r}",
+        )
+        if isinstance(self.freeze, int):
+            check_count("freeze", self.freeze)
+        decay = self.layer_decay
+        check(decay is None or 0 < decay <= 1, f"layer_decay must lie in (0, 1], not {decay}")
 
     def epochs_for(self, images: int) -> int:
         """The number of epochs for this number of training images."""

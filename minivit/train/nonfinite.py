@@ -45,6 +45,7 @@ def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -
             loss_and_grads(
                 trainer.model.params, images, labels, trainer.model.config, WorkerPool(1),  # this thread is watched
                 label_smoothing=trainer.config.label_smoothing, seed=trainer.config.seed, step=trainer.state.step,
+                frozen=trainer.frozen,
             )  # fmt: skip
     finally:
         sys.setprofile(before)

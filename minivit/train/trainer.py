@@ -7,8 +7,19 @@ import numpy as np
 
 from ..backend import Array, errstate, is_host_float, to_device
 from ..errors import ConfigError, TrainingError
-from ..optim import AdamWState, adamw_step, clip_by_norm, decay_vector, ema_step, norm, warmup_cosine
+from ..layers import frozen_layers, layer_rates, trained
+from ..optim import (
+    AdamWState,
+    adamw_step,
+    clip_by_norm,
+    decay_vector,
+    ema_step,
+    norm,
+    rates_vector,
+    warmup_cosine,
+)
 from ..parallel import WorkerPool, available_cores, loss_and_grads
+from ..params import Params
 from ..preprocess import check_batch, to_inputs
 from ..settings import check_count
 from ..vit import ViT
@@ -38,10 +49,12 @@ class Trainer:
     """AdamW on a model's parameters, one batch at a time.
 
     total_steps: how many steps there will be, for the learning rate's cosine; None keeps the rate constant after
-    the warm-up. With config.ema, `ema` is the exponential moving average of the parameters, a vector like
-    `model.params.flat`. config.keep_memory has no effect here, because it concerns the whole process: for faster steps
-    call `minivit.parallel.keep_freed_memory()` once, as `minivit train` does.
-    Raises ConfigError if the parameters are read-only, as those of a model that joblib has mapped into memory.
+    the warm-up. `trained` are the parameters that learn: all of them, or with config.freeze those behind the first
+    `frozen` layers. With config.ema, `ema` is their exponential moving average, a vector like `trained.flat`.
+    config.keep_memory has no effect here, because it concerns the whole process: for faster steps call
+    `minivit.parallel.keep_freed_memory()` once, as `minivit train` does.
+    Raises ConfigError if the parameters are read-only, as those of a model that joblib has mapped into memory, and for
+    more frozen blocks than there are.
     """
 
     def __init__(self, model: ViT, config: TrainConfig = TrainConfig(), total_steps: int | None = None) -> None:
@@ -51,15 +64,25 @@ class Trainer:
         if total_steps is not None:
             total_steps = check_count("total_steps", total_steps)
         self.model, self.config, self.total_steps = model, config, total_steps
-        self.state = AdamWState.zeros_like(model.params.flat)
-        self.ema = model.params.flat.copy() if config.ema else None
-        decay = decay_vector(model.params.shapes, config.weight_decay, model.dtype)
-        self.decay = to_device(decay, model.device)
+        self.frozen = frozen_layers(config.freeze, model.config)
+        learns = self.trained
+        self.state = AdamWState.zeros_like(learns.flat)
+        self.ema = learns.flat.copy() if config.ema else None
+        self.decay = to_device(decay_vector(learns.shapes, config.weight_decay, model.dtype), model.device)
+        self.rates: Array | float = 1.0  # of each entry, relative to the schedule's
+        if config.layer_decay is not None:
+            rates = layer_rates(learns, model.config.depth, config.layer_decay)
+            self.rates = to_device(rates_vector(learns.shapes, rates, model.dtype), model.device)
         self.pool = WorkerPool(config.threads or (available_cores() if model.device == "cpu" else 1))
 
     def __repr__(self) -> str:
         total = "" if self.total_steps is None else f" of {self.total_steps}"
         return f"Trainer({self.model}, {self.config}, step {self.state.step}{total})"
+
+    @property
+    def trained(self) -> Params:
+        """The parameters that learn, as views of the model's."""
+        return trained(self.model.params, self.model.config, self.frozen)
 
     @property
     def learning_rate(self) -> float:
@@ -81,8 +104,10 @@ class Trainer:
         return self.update(to_inputs(images, self.model.config, self.model.dtype), labels).loss
 
     def update(self, images: np.ndarray, labels: np.ndarray) -> StepResult:
-        """`step` for a checked and normalised batch in the model's dtype; returns more than the loss."""
+        """`step` for a checked and normalised batch in the model's dtype, or for the embeddings (B, D) that the frozen
+        layers made of one; returns more than the loss."""
         model, config, state, rate = self.model, self.config, self.state, self.learning_rate
+        params = self.trained.flat
         loss, correct, grads = loss_and_grads(
             model.params,
             images,
@@ -92,6 +117,7 @@ class Trainer:
             label_smoothing=config.label_smoothing,
             seed=config.seed,
             step=state.step,
+            frozen=self.frozen,
         )
         with errstate(all="ignore"):
             grad_norm = norm(grads.flat) if config.clip_norm is None else clip_by_norm(grads.flat, config.clip_norm)
@@ -103,11 +129,14 @@ class Trainer:
                 labels,
             )
         with errstate(under="ignore"):  # a square too small for float32 is as good as zero
-            adamw_step(model.params.flat, grads.flat, state, rate, self.decay, config.beta1, config.beta2)
+            adamw_step(params, grads.flat, state, rate, self.decay, config.beta1, config.beta2, rates=self.rates)
             if self.ema is not None and config.ema is not None:
-                ema_step(self.ema, model.params.flat, config.ema, state.step)
+                ema_step(self.ema, params, config.ema, state.step)
         return StepResult(loss, correct, grad_norm)
 
     def averaged_model(self) -> ViT:
         """A copy of the model, which later steps do not change; with config.ema its weights are the averaged ones."""
-        return self.model.with_flat((self.model.params.flat if self.ema is None else self.ema).copy())
+        model = self.model.with_flat(self.model.params.flat.copy())
+        if self.ema is not None:
+            trained(model.params, model.config, self.frozen).flat[...] = self.ema
+        return model

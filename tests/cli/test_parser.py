@@ -25,6 +25,7 @@ def test_which_settings_can_be_off_or_automatic():
     assert dict(OPTIONAL) == {
         "epochs": "auto", "validation": "auto", "save_every": "auto", "log_every": "auto", "threads": "auto",
         "clip_norm": "off", "ema": "off", "augment": "off", "tta": "off", "head_hidden": "off", "layer_scale": "off",
+        "freeze": "off", "layer_decay": "off", "patience": "off",
     }  # fmt: skip
 
 
@@ -37,7 +38,8 @@ def test_the_word_stands_for_none(name, word, capsys):
         with pytest.raises(SystemExit) as caught:
             parsed(flag, wrong)
         assert caught.value.code == 2
-        assert f"argument {flag}: must be a number or the word {word}, not {wrong!r}" in capsys.readouterr().err
+        more = ", all" if name == "freeze" else ""
+        assert f"argument {flag}: must be a number{more} or the word {word}, not {wrong!r}" in capsys.readouterr().err
 
 
 def test_flags_that_are_not_given_set_nothing():
