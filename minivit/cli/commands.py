@@ -127,9 +127,7 @@ def info(arguments: argparse.Namespace) -> None:
     print(f"{'total':<{width}}  {'':<14}{params.flat.size:>9,}  ({params.flat.nbytes:,} bytes, {params.flat.dtype})\n")
     for name, value in run.model.config.to_dict().items():
         print(f"{name:<18}{value}")
-    if run.model.preprocessing is not None:
-        made = run.model.preprocessing
-        print(f"{'preprocessing':<18}rule {made.rule}, {made.ground} ground, {made.interpolation} interpolation")
+    print(f"{'preprocessing':<18}{run.model.preprocessing or 'not told'}")
     if run.result:
         print(f"\ntrained on {run.result['data']}, seed {run.result['seed']}: {result_line(run.result)}")
 

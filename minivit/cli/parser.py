@@ -89,7 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     it = command(commands.predict, "predict", "classify pictures: photos or drawings of a digit")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
-    it.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG, ... (needs pillow: minivit[viz])")
+    it.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG, ... (needs pillow: minivit[images])")
     _add_tta(it)
     _add_threads(it)
     _add_loading(it)
@@ -122,7 +122,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     it = command(commands.attend, "attend", "show where a trained model looks in a picture")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)
-    it.add_argument("image", metavar="IMAGE", help="PNG, JPEG, ... (needs pillow: minivit[viz])")
+    it.add_argument("image", metavar="IMAGE", help="PNG, JPEG, ... (needs pillow: minivit[images])")
     it.add_argument(
         "--out", metavar="PNG", type=os.path.expanduser, help="draw it, too (needs matplotlib: minivit[viz])"
     )

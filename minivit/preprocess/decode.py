@@ -5,6 +5,7 @@ Pillow reads far more than pictures of pixels; only well-known formats are tried
 
 import math
 import os
+import threading
 import warnings
 from typing import TYPE_CHECKING
 
@@ -20,37 +21,66 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM
 LARGEST_FILE = 512 << 20  # bytes
 MOST_PIXELS = 128_000_000  # of a picture that is decoded whole, which takes four bytes for each
 KEPT_PIXELS = 16_000_000  # larger pictures are reduced to at most this many
+LARGEST_OF_16_BITS = 65535.0
 STRIP = 1 << 20  # pixels that are converted at once
 ORIENTATION = 0x0112  # the EXIF tag
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
-def open_picture(path: str | os.PathLike[str]) -> "Image":
-    """The picture in a file, upright, as RGBA, of at most KEPT_PIXELS.
+class _Silence:
+    """While at least one thread is inside, Pillow's warnings, about sizes and metadata, are not shown. Python's list of
+    what to ignore belongs to the process: whoever comes first changes it, and whoever leaves last restores it."""
 
-    Values of 16 or 32 bits are scaled so that the smallest becomes 0 and the largest 255.
+    def __init__(self) -> None:
+        self._lock, self._inside, self._caught = threading.Lock(), 0, warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        from PIL.Image import DecompressionBombWarning
+
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\b")
+                warnings.simplefilter("ignore", DecompressionBombWarning)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._caught.__exit__(None, None, None)
+
+
+SILENCE = _Silence()
+
+
+def open_picture(path: str | os.PathLike[str], stretch: bool = False) -> "Image":
+    """The picture in a file, upright, as RGBA, of at most KEPT_PIXELS. Several threads may call it at once.
+
+    Values of 16 bits are divided by 257. With `stretch`, and where no 16 bits hold them, they are scaled so that the
+    smallest becomes 0 and the largest 255.
     Raises DataError, in one line, for a file that cannot be read; MissingPackageError without pillow.
     """
     try:
         from PIL import Image
     except ImportError:
         raise MissingPackageError(
-            'reading pictures needs pillow, which is not installed: pip install "minivit[viz]"'
+            'reading pictures needs pillow, which is not installed: pip install "minivit[images]"'
         ) from None
     head = b""
     try:
-        with warnings.catch_warnings(), open_regular(os.fspath(path), LARGEST_FILE) as file:
-            warnings.simplefilter("ignore")  # pillow's, about sizes and metadata
+        with SILENCE, open_regular(os.fspath(path), LARGEST_FILE) as file:
             head = file.read(12)
             file.seek(0)
             Image.init()
             with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
-                return _upright(_reduced(picture), picture)
+                return _upright(_reduced(picture, stretch), picture)
     except Exception as error:  # damaged files make pillow raise nearly anything
         raise DataError(f"cannot read {path}: {_reason(error, head, path)}") from None
 
 
-def _reduced(picture: "Image") -> "Image":
+def _reduced(picture: "Image", stretch: bool) -> "Image":
     """The picture in RGBA, both sides divided by the smallest whole number that leaves at most KEPT_PIXELS. Only a
     strip of it at a time is held in RGBA, or in floats, at its full size."""
     from PIL import Image
@@ -63,8 +93,10 @@ def _reduced(picture: "Image") -> "Image":
     factor, (width, height) = _factor(picture), picture.size
     rows = max(1, STRIP // (width * factor)) * factor
     boxes = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
-    deep = picture.mode.startswith(("I", "F"))  # 16 or 32 bits: whatever its scale is, make it 0..255
+    deep = picture.mode.startswith(("I", "F"))  # 16 or 32 bits
     low, high = _range(picture, boxes) if deep else (0.0, 255.0)
+    if picture.mode.startswith("I") and not stretch and 0 <= low <= high <= LARGEST_OF_16_BITS:
+        low, high = 0.0, LARGEST_OF_16_BITS
     small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
     for box in boxes:
         strip = picture.crop(box)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..config import ViTConfig
 from ..errors import ConfigError, DataError, DataWarning
-from ..settings import check_choice, check_count, check_types, read_settings
+from ..settings import check, check_choice, check_count, check_types, read_settings
 from .decode import open_picture
 from .digit import extent, find_ink, like_mnist, place_ink
 from .doubts import doubt
@@ -19,7 +19,7 @@ from .doubts import doubt
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-RULES = ("digit", "squash", "crop")
+RULES = ("digit", "squash", "crop", "border")
 GROUNDS = ("dark", "light")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 SMALL = 0.25  # of the side of a picture: a smaller digit is looked at more closely
@@ -30,11 +30,15 @@ WORKING = 224  # pixels: larger pictures are first reduced to sides of at most t
 class Preprocessing:
     """How the pictures of a model are made; saved in its file, and used for every picture it is shown.
 
-    rule: "digit" finds the ink, scales it to fill 20/28 of the frame and centres it by mass, as MNIST was made;
-    "squash" resizes to `size`, whatever the aspect ratio; "crop" resizes the short edge to `short_edge` pixels (None:
-    so that the frame just fits) and takes the middle.
+    rule: "digit" finds the ink, scales it to fill 20/28 of the frame and centres it by mass, as MNIST was made. The
+    others resize, and take the middle `size` of what they get: "crop" makes the picture's short edge `short_edge`
+    pixels long, "squash" gives it the shape of a frame whose short edge that is, whatever its aspect ratio, and
+    "border" makes it just fit into such a frame, with a border around it.
     ground: whether the model's pictures are light on a "dark" ground or dark on a "light" one; transparent pixels
-    become ground. size: (Sh, Sw) in pixels. interpolation: nearest, bilinear, bicubic or lanczos.
+    become ground. size: (Sh, Sw) in pixels. short_edge: in pixels; None: that of `size`, so that nothing more is cut
+    off than the rule must. interpolation: nearest, bilinear, bicubic or lanczos. border: its colour, red, green and
+    blue in 0..255; None: the ground's. pillow: the version of Pillow that made the pictures the model was trained on;
+    None where none did, or nobody knows.
     Raises ConfigError, naming the field, for other values.
     """
 
@@ -43,6 +47,8 @@ class Preprocessing:
     size: tuple[int, int] = (28, 28)
     short_edge: int | None = None
     interpolation: str = "bicubic"
+    border: tuple[int, int, int] | None = None
+    pillow: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -53,6 +59,14 @@ class Preprocessing:
             check_count("size", side)
         if self.short_edge is not None:
             check_count("short_edge", self.short_edge)
+        for value in self.border or ():
+            check(0 <= value <= 255, f"border must hold values of 0..255, not {self.border}")
+
+    def __str__(self) -> str:
+        edge = f", short edge {self.short_edge}" if self.short_edge else ""
+        border = f", border {self.border}" if self.border else ""
+        made = f", pictures made with Pillow {self.pillow}" if self.pillow else ""
+        return f"rule {self.rule}{edge}{border}, {self.ground} ground, {self.interpolation} interpolation{made}"
 
     @classmethod
     def default(cls, config: ViTConfig) -> "Preprocessing":
@@ -79,8 +93,10 @@ class Preprocessing:
         return dataclasses.replace(self, size=size, short_edge=edge)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return {**dataclasses.asdict(self), "size": list(self.size)}
+        """The fields as plain JSON values; border and pillow only where they are set, since earlier versions have
+        neither."""
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+        return {name: v for name, v in values.items() if v is not None or name == "short_edge"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
@@ -109,14 +125,14 @@ def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Pre
             f"the model takes images of {channels} channels, a picture has 1 or 3; give it a folder of IDX files"
         )
     height, width = preprocessing.size
-    picture = open_picture(path)
+    picture = open_picture(path, stretch=preprocessing.rule == "digit")
     if preprocessing.rule == "digit":
         pixels = _digit(picture, path, height, width)
         digit = pixels if preprocessing.ground == "dark" else 255 - pixels
         return np.repeat(digit[np.newaxis], channels, axis=0)
-    laid = _on_ground(picture, "white" if preprocessing.ground == "light" else "black")
-    resized = (_cropped if preprocessing.rule == "crop" else _squashed)(laid, preprocessing)
-    pixels = np.asarray(resized.convert("L" if channels == 1 else "RGB")).reshape(height, width, channels)
+    ground = "white" if preprocessing.ground == "light" else "black"
+    framed = _framed(_on_ground(picture, ground), preprocessing, preprocessing.border or ground)
+    pixels = np.asarray(framed.convert("L" if channels == 1 else "RGB")).reshape(height, width, channels)
     return np.moveaxis(pixels, -1, 0).copy()  # (height, width, C) -> (C, height, width)
 
 
@@ -154,29 +170,46 @@ def _shrink(picture: "Image", side: int) -> None:
     picture.thumbnail((side, side), Resampling.BOX)
 
 
-def _squashed(picture: "Image", preprocessing: Preprocessing) -> "Image":
+def _framed(picture: "Image", preprocessing: Preprocessing, border: Any) -> "Image":
+    """The middle of the resized picture, with a border around it where it is smaller than the frame."""
+    from PIL import Image
+
     height, width = preprocessing.size
-    return picture.resize((width, height), _resampling(preprocessing))
+    w, h = _resized(picture.width, picture.height, preprocessing)
+    (left, across), (top, down) = _middle(w, width), _middle(h, height)
+    # Only what is kept of the resized picture is ever made: `box` is that part of the picture.
+    box = (
+        *(left * picture.width / w, top * picture.height / h),
+        *((left + across) * picture.width / w, (top + down) * picture.height / h),
+    )
+    part = picture.resize((across, down), Image.Resampling[preprocessing.interpolation.upper()], box)
+    if part.size == (width, height):
+        return part
+    framed = Image.new("RGB", (width, height), border)
+    framed.paste(part, ((width - across) // 2, (height - down) // 2))
+    return framed
 
 
-def _cropped(picture: "Image", preprocessing: Preprocessing) -> "Image":
-    height, width = preprocessing.size
-    if preprocessing.short_edge is None:
-        scale = max(width / picture.width, height / picture.height)
-        w, h = (round(side * scale) for side in picture.size)
-    else:  # the long edge is cut down to whole pixels, as torchvision and transformers do
-        w, h = (preprocessing.short_edge * side // min(picture.size) for side in picture.size)
-    w, h = max(width, w), max(height, h)
-    left, top = round((w - width) / 2), round((h - height) / 2)
-    across, down = picture.width / w, picture.height / h  # only what is kept of the scaled picture is ever made
-    box = left * across, top * down, (left + width) * across, (top + height) * down
-    return picture.resize((width, height), _resampling(preprocessing), box)
+def _resized(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
+    """What a picture's width and height are resized to, rounded as torchvision, transformers and timm do it."""
+    least = min(preprocessing.size)
+    edge = preprocessing.short_edge or least
+    if preprocessing.rule == "crop":
+        size = edge * width // min(width, height), edge * height // min(width, height)
+        if size[0] >= preprocessing.size[1] and size[1] >= preprocessing.size[0]:
+            return size
+        ratio = min(width / preprocessing.size[1], height / preprocessing.size[0])  # the frame is covered all the same
+    else:
+        frame_height, frame_width = (side * edge // least for side in preprocessing.size)
+        if preprocessing.rule == "squash":
+            return frame_width, frame_height
+        ratio = max(width / frame_width, height / frame_height)
+    return max(1, round(width / ratio)), max(1, round(height / ratio))
 
 
-def _resampling(preprocessing: Preprocessing) -> Any:
-    from PIL.Image import Resampling
-
-    return Resampling[preprocessing.interpolation.upper()]
+def _middle(length: int, frame: int) -> tuple[int, int]:
+    """Where the middle of a length begins that is in the frame, and how long it is."""
+    return round(max(0, length - frame) / 2), min(length, frame)
 
 
 def _on_ground(picture: "Image", colour: str) -> "Image":

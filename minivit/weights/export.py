@@ -120,6 +120,25 @@ def effect_of_eps(params: Params, config: ViTConfig, eps: float) -> str | None:
     )
 
 
+def lost_pictures(library: str, config: ViTConfig, preprocessing: Preprocessing | None) -> str | None:
+    """What the library will do to pictures that this model's preprocessing does not; None if it does the same. Both
+    libraries crop and squash; timm also has a border, of the mean colour, on a frame that is not larger."""
+    _, height, width = config.image_shape
+    instead = f"{library} will resize every picture to {height} x {width} pixels (height x width)"
+    if preprocessing is None:
+        return f"nothing tells how pictures are made for this model: {instead}, bicubic"
+    rule = preprocessing.rule
+    if rule == "digit":
+        return f"the rule digit, which finds a digit in a picture and centres it, is not known there: {instead}"
+    if rule == "border" and library != "timm":
+        return f"the rule border is not known there: {instead}"
+    if rule == "border":
+        mean = tuple(round(255 * value) for value in config.pixel_mean or ())
+        if preprocessing.border is None or set(mean) != set(preprocessing.border):
+            return f"the border {preprocessing.border or preprocessing.ground} will be of the mean colour, {mean}"
+    return None
+
+
 def refuse(library: str, reason: str) -> None:
     """Raise ConfigError: the library has no architecture for this model."""
     raise ConfigError(f"{library} has no architecture with {reason}: choose another --to, or change the model")

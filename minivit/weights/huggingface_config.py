@@ -22,6 +22,7 @@ ACTIVATIONS = {
     "gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu_fast": "tanh",
     "quick_gelu": "quick",
 }  # fmt: skip
+RESIZE_MODES = {"shortest": "crop", "longest": "border", "squash": "squash"}  # open_clip's
 RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 
@@ -79,12 +80,24 @@ def _frame(values: dict[str, Any], interpolation: str) -> Preprocessing | None:
     if sides is None:
         return None
     pair = sides if isinstance(sides, tuple) else (sides, sides)
+    resizes = bool(values.get("do_resize", True))
+    shape = size_of([size.get("height"), size.get("width")]) if isinstance(size, dict) and crops and resizes else None
     try:
-        if edge is not None and values.get("do_resize", True):
+        if shape is not None:  # to this shape, then the middle
+            least = min(shape) if isinstance(shape, tuple) else shape
+            return Preprocessing("squash", "light", pair, least, interpolation)
+        if edge is not None and resizes:
             return Preprocessing("crop", "light", pair, edge, interpolation)
         return Preprocessing("crop" if crops else "squash", "light", pair, None, interpolation)
     except ConfigError:
         return None
+
+
+def _colour(value: Any) -> tuple[int, int, int]:
+    """A colour, given as one level or as three; black where it is neither."""
+    levels = value if isinstance(value, (list, tuple)) else [value] * 3
+    known = [level for level in levels if type(level) is int and 0 <= level <= 255]
+    return (known[0], known[1], known[2]) if len(known) == len(levels) == 3 else (0, 0, 0)
 
 
 def read_open_clip(values: dict[str, Any], path: Path) -> Told:
@@ -110,10 +123,11 @@ def read_open_clip(values: dict[str, Any], path: Path) -> Told:
     size, preprocessing = size_of(tower.get("image_size")), None
     if size is not None:
         sides = size if isinstance(size, tuple) else (size, size)
-        rule = "squash" if made.get("resize_mode") == "squash" else "crop"
+        rule = RESIZE_MODES.get(text(made, "resize_mode") or "shortest", "crop")
         interpolation = text(made, "interpolation")
         known = interpolation if interpolation in INTERPOLATIONS else "bicubic"
-        preprocessing = Preprocessing(rule, "light", sides, None, known)
+        colour = _colour(made.get("fill_color")) if rule == "border" else None
+        preprocessing = Preprocessing(rule, "light", sides, None, known, colour)
     sizes = {"dim": whole(tower, "width"), "depth": whole(tower, "layers")}
     return Told(
         {name: value for name, value in settings.items() if value is not None},

@@ -7,7 +7,7 @@ import numpy as np
 from ..config import ViTConfig
 from ..params import Params
 from ..preprocess import Preprocessing
-from .export import Layout, fold_patch_bias, learned, refuse
+from .export import Layout, fold_patch_bias, learned, lost_pictures, refuse
 from .huggingface import CLIP, DINOV2, DINOV2_WITH_REGISTERS, VIT
 from .huggingface_config import RESAMPLING
 
@@ -43,7 +43,8 @@ def to_huggingface(
         made["id2label"] = {str(k): name for k, name in enumerate(names)}
         made["label2id"] = {name: k for k, name in enumerate(names)}
     layout.files["preprocessor_config.json"] = _processor_json(config, preprocessing)
-    return layout
+    note = lost_pictures(LIBRARY, config, preprocessing)
+    return layout._replace(notes=(*layout.notes, note)) if note else layout
 
 
 def _vit(values: dict[str, np.ndarray], config: ViTConfig) -> Layout:
@@ -125,17 +126,19 @@ def _config_json(model_type: str, architecture: str, config: ViTConfig) -> dict[
 
 def _processor_json(config: ViTConfig, preprocessing: Preprocessing | None) -> dict[str, Any]:
     _, Sh, Sw = config.image_shape
-    crops = preprocessing is not None and preprocessing.rule == "crop"
-    interpolation = "bicubic" if preprocessing is None else preprocessing.interpolation
-    frame = {"height": Sh, "width": Sw}
-    edge = min(Sh, Sw) if preprocessing is None else preprocessing.short_edge or min(Sh, Sw)
+    made = Preprocessing(size=(Sh, Sw)) if preprocessing is None else preprocessing
+    edge = made.short_edge or min(Sh, Sw)
+    size: dict[str, int] = {"height": Sh, "width": Sw}
+    frame = {name: side * edge // min(Sh, Sw) for name, side in size.items()}  # the middle of which is taken
+    crops = made.rule == "crop" or (made.rule == "squash" and frame != size)
+    whole = frame if made.rule == "squash" else size
     return {
         "image_processor_type": "BitImageProcessor" if crops else "ViTImageProcessor",
         "do_resize": True,
-        "size": {"shortest_edge": edge} if crops else frame,
-        "resample": next(number for number, name in RESAMPLING.items() if name == interpolation),
+        "size": {"shortest_edge": edge} if made.rule == "crop" else whole,
+        "resample": next(number for number, name in RESAMPLING.items() if name == made.interpolation),
         "do_center_crop": crops,
-        **({"crop_size": frame} if crops else {}),
+        **({"crop_size": size} if crops else {}),
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,

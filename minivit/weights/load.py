@@ -16,7 +16,7 @@ from ..shapes import parameter_shapes
 from .files import find_weights, open_weights, written_by_minivit
 from .plan import Plan, check_unknown, plan_of
 from .positions import resize_model
-from .settle import ASKED, NOTHING, Answers, config_of, settled, told_beside
+from .settle import ASKED, NOTHING, Answers, config_of, contradictions, settled, told_beside
 from .structure import Found, read_structure, recognise
 from .table import inward, third
 from .told import Told, check_sizes
@@ -47,6 +47,7 @@ def describe(path: str | Path, answers: Answers = NOTHING) -> Description:
     structure = read_structure(found, told.image_size or answers.image_size)
     check_sizes(file.path, told, structure)
     values, questions = settled(found, told, structure, answers)
+    told = told._replace(notes=(*told.notes, *contradictions(told, answers, structure["channels"])))
     stand_in = {"heads": 1} if "heads" in questions else {}
     config = config_of(file.path, {**values, **stand_in})
     return Description(found, told, values, questions, plan_of(found, config), told.licence or found.family.licence)

@@ -34,8 +34,9 @@ def report(description: Description) -> str:
         lines.append(f"{name:<18}{list(value) if isinstance(value, tuple) else value}")
     made = preprocessing_of(description)
     if made is not None:
-        edge = f", short edge {made.short_edge}" if made.short_edge else ""
-        lines.append(f"{'preprocessing':<18}rule {made.rule}{edge}, {made.interpolation} interpolation")
+        lines.append(f"{'preprocessing':<18}{made}")
+    else:
+        lines.append(f"{'preprocessing':<18}not told")
     lines.append(f"{'licence':<18}{licence or 'not told'}")
     lines += [f"note: {note}" for note in told.notes]
     for title, names in (("not used", plan.unused), ("not understood", plan.unknown)):

@@ -99,6 +99,20 @@ def settled(found: Found, told: Told, structure: dict[str, Any], answers: Answer
     return {name: value for name, value in values.items() if value is not None or name in structure}, questions
 
 
+def contradictions(told: Told, answers: Answers, channels: int) -> tuple[str, ...]:
+    """A line for everything that the user says otherwise than the files beside the weights do."""
+    given = {name: getattr(answers, name) for name in ("gelu", "norm_eps", "heads")}
+    if answers.pixels in PIXELS:
+        given.update(zip(("pixel_mean", "pixel_std"), (channels_of(v, channels) for v in PIXELS[answers.pixels])))
+    files = {name: told.settings[name] for name in given if told.settings.get(name) is not None}
+    files.update({n: channels_of(files[n], channels) for n in ("pixel_mean", "pixel_std") if n in files})
+    return tuple(
+        f"{name} is {value} in the files beside it: {given[name]}, as asked for, is used"
+        for name, value in files.items()
+        if given[name] is not None and given[name] != value
+    )
+
+
 def _pool(values: dict[str, Any], found: Found) -> str:
     """What the head reads, where the tensors leave no choice, or the config of the library's default."""
     pool, prefix = values.get("pool"), values["class_token"] + values["registers"]

@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..preprocess import Preprocessing
 from ..preprocess.pictures import INTERPOLATIONS
 from .refused import ARGUMENTS, refused_architecture
-from .told import Told, expect, names_of, number, pixels_of, section, size_of, text, whole
+from .told import Told, channels_of, expect, names_of, number, pixels_of, section, size_of, text, whole
 
 ARCHITECTURE = r"(vit|deit3?|flexivit|eva_large|beit3|test_vit)\d?_"  # those that the rules are about
 HEAD_WIDTHS = (
@@ -34,6 +34,7 @@ GELUS = (
     (r"_giantopt_.*_siglip_|_so400m_patch16_siglip_|_base_patch32_siglip_|_large_patch16_siglip_(gap_)?512$", "tanh"),
     (r"", "erf"),
 )
+CROP_MODES = {"center": "crop", "squash": "squash", "border": "border"}
 ACTIVATIONS = {"gelu": "erf", "gelu_tanh": "tanh", "quick_gelu": "quick"}
 # Weights that were trained with QuickGELU but are published under the name of an architecture that has the exact GELU,
 # and the width of their output. With another output they were trained further, and nobody can tell in which form.
@@ -117,8 +118,9 @@ def _first(table: tuple[tuple[str, Any], ...], name: str) -> Any:
 
 
 def _preprocessing(published: dict[str, Any], size: Any) -> tuple[Preprocessing | None, tuple[str, ...]]:
-    """timm's evaluation: the short edge to size / crop_pct, and the middle of that; or resized to it, "squash"."""
-    share, mode = number(published, "crop_pct"), text(published, "crop_mode")
+    """timm's evaluation: pictures are resized to a frame of size / crop_pct, whose middle is taken. crop_mode "center"
+    covers that frame, "squash" has its shape, "border" fits into it, on a border of the mean colour."""
+    share, mode = number(published, "crop_pct"), text(published, "crop_mode") or "center"
     form = text(published, "interpolation") or "bicubic"
     if size is None or not share or not 0.1 <= share <= 1:
         return None, ()
@@ -127,11 +129,15 @@ def _preprocessing(published: dict[str, Any], size: Any) -> tuple[Preprocessing 
     if form not in INTERPOLATIONS:
         notes.append(f"interpolation {form!r} is not known: bicubic is used")
         form = "bicubic"
-    if mode == "border" or (mode == "squash" and share != 1):
-        notes.append(f"crop_mode {mode!r} with crop_pct {share:g} is not known: pictures fill the whole frame")
+    if mode not in CROP_MODES:
+        notes.append(f"crop_mode {mode!r} is not known: the middle of the picture is taken")
+    rule = CROP_MODES.get(mode, "crop")
+    edge = math.floor(min(sides) / share)
+    mean = pixels_of(published, "mean", "std").get("pixel_mean", (0.0,)) if rule == "border" else None
+    red, green, blue = (round(255 * value) for value in channels_of(mean or (0.0,), 3))
+    border = None if mean is None else (red, green, blue)
+    kept = edge if rule == "crop" or share < 1 else None
     try:
-        if mode in ("squash", "border"):
-            return Preprocessing("squash", "light", sides, None, form), tuple(notes)
-        return Preprocessing("crop", "light", sides, math.floor(min(sides) / share), form), tuple(notes)
+        return Preprocessing(rule, "light", sides, kept, form, border), tuple(notes)
     except ConfigError:
         return None, ()

@@ -6,9 +6,9 @@ from typing import Any
 from ..config import ViTConfig
 from ..params import Params
 from ..preprocess import Preprocessing
-from .export import Layout, effect_of_eps, fold_class_position, fold_patch_bias, learned, refuse
+from .export import Layout, effect_of_eps, fold_class_position, fold_patch_bias, learned, lost_pictures, refuse
 from .timm import TIMM
-from .timm_config import ACTIVATIONS
+from .timm_config import ACTIVATIONS, CROP_MODES
 
 # An epsilon cannot be written into the file: it comes with an architecture.
 ARCHITECTURES = {1e-6: "vit_base_patch16_224", 1e-5: "vit_base_patch16_clip_224"}
@@ -30,9 +30,9 @@ def to_timm(params: Params, config: ViTConfig, preprocessing: Preprocessing | No
         if without_row:
             fold_class_position(values)
     eps = min(ARCHITECTURES, key=lambda eps: abs(math.log(eps / config.norm_eps)))
-    note = effect_of_eps(params, config, eps)
+    notes = effect_of_eps(params, config, eps), lost_pictures("timm", config, preprocessing)
     files = {"config.json": _config_json(config, preprocessing, ARCHITECTURES[eps], without_row, values, licence)}
-    return Layout(TIMM, "", config, values, files, (note,) if note else ())
+    return Layout(TIMM, "", config, values, files, tuple(note for note in notes if note))
 
 
 def _config_json(
@@ -83,9 +83,9 @@ def _config_json(
     }
     if preprocessing is not None:
         published["interpolation"] = preprocessing.interpolation
-        if preprocessing.rule == "crop":
-            edge = preprocessing.short_edge or min(Sh, Sw)
-            published.update({"crop_mode": "center", "crop_pct": _share(min(Sh, Sw), edge)})
+        rules = {rule: mode for mode, rule in CROP_MODES.items()}
+        edge = preprocessing.short_edge or min(Sh, Sw)
+        published.update(crop_mode=rules.get(preprocessing.rule, "squash"), crop_pct=_share(min(Sh, Sw), edge))
     if licence is not None:
         published["license"] = licence
     made = {"architecture": architecture, "num_classes": config.classes or 0, "num_features": config.dim}

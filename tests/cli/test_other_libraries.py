@@ -37,7 +37,10 @@ def test_info_shows_family_structure_and_what_is_mapped(folder, capsys):
     assert "Hugging Face's ViT\n" in out and "40 tensors (40 of F64)" in out
     assert "blocks.1.attn.qkv.weight (values)" in out and "vit.encoder.layer.1.attention.attention.value.weight" in out
     assert "norm_eps          1e-12\n" in out and "class_names       ['cat', 'dog'" in out
-    assert "preprocessing     rule squash, bilinear interpolation" in out and "licence           not told" in out
+    assert (
+        "preprocessing     rule squash, light ground, bilinear interpolation" in out
+        and "licence           not told" in out
+    )
     assert "not used" not in out and "to load it" not in out
 
 

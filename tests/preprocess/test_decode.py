@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -184,6 +185,25 @@ def test_pictures_are_reduced_by_the_strip(tmp_path, mode, kept, monkeypatch):
         np.linspace(0, side, 2 * n, endpoint=False).astype(int)[1::2] for side, n in zip(found.shape, (2, 3))
     )
     assert abs(found[np.ix_(rows, columns)] - [[0, 255, 0], [255, 0, 255]]).max() < (100 if kept < 99 else 5)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_values_of_16_bits_keep_their_scale(tmp_path, ending):
+    """A dim picture stays dim: they are divided by 257, unless it is asked to stretch them."""
+    values = np.linspace(2570, 25700, 40 * 60).reshape(40, 60).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / f"a.{ending}")
+    found = np.asarray(open_picture(tmp_path / f"a.{ending}").convert("L"))
+    assert abs(found - values / 257).max() <= 1
+    stretched = np.asarray(open_picture(tmp_path / f"a.{ending}", stretch=True).convert("L"))
+    assert stretched.min() == 0 and stretched.max() == 255
+
+
+def test_threads_that_read_at_once_leave_the_filters_of_warnings_alone(tmp_path):
+    Image.fromarray(STRIPES).save(tmp_path / "a.jpg", exif=b"Exif\0\0garbage!")
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(open_picture, [tmp_path / "a.jpg"] * 200))
+    assert len(found) == 200 and warnings.filters == before
 
 
 def test_values_that_are_no_numbers(tmp_path):

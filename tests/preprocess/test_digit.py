@@ -220,7 +220,7 @@ def test_without_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(
         MissingPackageError,
-        match=r'^reading pictures needs pillow, which is not installed: pip install "minivit\[viz\]"$',
+        match=r'^reading pictures needs pillow, which is not installed: pip install "minivit\[images\]"$',
     ):
         read_picture(tmp_path / "digit.png", 1, LIKE_MNIST)
 

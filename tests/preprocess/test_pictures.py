@@ -1,5 +1,6 @@
 """Preprocessing: how its rules make pixels of a picture, how it is kept, and how it is told from data."""
 
+import json
 import re
 
 import numpy as np
@@ -68,11 +69,13 @@ def test_a_short_edge_is_the_width_of_an_upright_picture(picture):
     np.testing.assert_array_equal(found, pixels[:, 5:15, 20:40].swapaxes(1, 2))
 
 
-def test_a_short_edge_smaller_than_the_frame_is_stretched_to_it(picture):
-    """No pixel outside of the picture is ever invented."""
+@pytest.mark.parametrize("size, seen", [((30, 30), [False, True, False]), ((10, 30), [True, True, True])])
+def test_a_short_edge_smaller_than_the_frame_is_the_frame_s(picture, size, seen):
+    """No pixel outside of the picture is ever invented, and a pixel stays a square."""
     path, _ = picture()
-    found = read_picture(path, 3, Preprocessing("crop", size=(30, 30), short_edge=5))
-    assert found.shape == (3, 30, 30) and found.sum(0).min() >= 90
+    found = read_picture(path, 3, Preprocessing("crop", size=size, short_edge=5, interpolation="nearest"))
+    assert found.shape == (3, *size) and found.sum(0).min() >= 90
+    assert [bool(channel.any()) for channel in found] == seen
 
 
 def test_margins_are_those_of_torchvision(pillow, tmp_path):
@@ -97,8 +100,8 @@ def test_a_large_picture_is_cropped_from_its_own_pixels(pillow, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     pillow.fromarray(pixels).save(tmp_path / "noise.png")
     cropped, squashed = (
-        read_picture(tmp_path / "noise.png", 3, Preprocessing(rule, size=(40, 60), short_edge=300))
-        for rule in ("crop", "squash")
+        read_picture(tmp_path / "noise.png", 3, Preprocessing(rule, size=(40, 60), short_edge=edge))
+        for rule, edge in (("crop", 300), ("squash", None))
     )
     np.testing.assert_array_equal(cropped, np.moveaxis(pixels[130:170, 170:230], -1, 0))
     assert squashed.std() < cropped.std() / 3
@@ -108,6 +111,43 @@ def test_a_squashed_picture_keeps_all_of_it(picture):
     path, pixels = picture()
     found = read_picture(path, 3, Preprocessing("squash", size=(20, 15), interpolation="nearest"))
     np.testing.assert_array_equal(found, pixels[:, :, 2::4])
+
+
+def test_a_squashed_picture_with_a_short_edge_is_resized_to_that_frame_and_cut(picture):
+    """To 40 x 60, of which the middle 20 x 30 is left: rows 5 to 14 and columns 15 to 44 of the picture."""
+    path, pixels = picture()
+    found = read_picture(path, 3, Preprocessing("squash", size=(20, 30), short_edge=40, interpolation="nearest"))
+    np.testing.assert_array_equal(found, pixels[:, 5:15, 15:45].repeat(2, 1))
+
+
+# The rule "border"
+
+
+def test_a_border_fills_what_the_picture_leaves_of_the_frame(picture):
+    """20 x 60 fits into 30 x 30 as 10 x 30; 10 rows above and below are border."""
+    path, pixels = picture()
+    made = Preprocessing("border", size=(30, 30), interpolation="nearest", border=(10, 20, 30))
+    found = read_picture(path, 3, made)
+    np.testing.assert_array_equal(found[:, 10:20], pixels[:, 1::2, 1::2])
+    for channel, value in enumerate((10, 20, 30)):
+        assert (found[channel, :10] == value).all() and (found[channel, 20:] == value).all()
+
+
+@pytest.mark.parametrize("ground, value", [("light", 255), ("dark", 0)])
+def test_without_a_colour_the_border_is_ground(picture, ground, value):
+    path, pixels = picture(upright=True)
+    found = read_picture(path, 3, Preprocessing("border", ground, size=(60, 40)))
+    np.testing.assert_array_equal(found[:, :, 10:30], pixels.swapaxes(1, 2))
+    assert (found[:, :, :10] == value).all() and (found[:, :, 30:] == value).all()
+
+
+def test_a_bordered_picture_with_a_short_edge_is_cut_at_the_long_one(picture):
+    """It fits into 40 x 40 as 13 x 40, the middle 20 columns of which are in the frame, with a border of 3 and 4."""
+    path, _ = picture()
+    found = read_picture(path, 3, Preprocessing("border", "dark", (20, 20), short_edge=40, interpolation="nearest"))
+    rows = found.sum(0).any(1)
+    assert rows.tolist() == [False] * 3 + [True] * 13 + [False] * 4
+    assert found[1, 3:16, 4:16].min() > 0 and found[0, 3:16, :3].min() > 0
 
 
 # The ground
@@ -124,7 +164,7 @@ def test_a_digit_on_light_ground_is_255_minus_one_on_dark(pillow, tmp_path, pape
     assert (ground_of(dark[np.newaxis]), ground_of(light[np.newaxis])) == ("dark", "light")
 
 
-@pytest.mark.parametrize("rule", ["squash", "crop"])
+@pytest.mark.parametrize("rule", ["squash", "crop", "border"])
 def test_transparent_pixels_become_ground(pillow, tmp_path, rule):
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[2:6, 2:6] = 200, 100, 50, 255
@@ -149,12 +189,15 @@ def test_a_digit_for_three_channels_is_the_same_in_each(pillow, tmp_path):
         Preprocessing(),
         Preprocessing("digit", "dark", (28, 28)),
         Preprocessing("crop", "light", (224, 160), short_edge=256, interpolation="bilinear"),
+        Preprocessing("border", "light", (32, 32), border=(124, 116, 104), pillow="11.3.0"),
     ],
     ids=lambda p: p.rule,
 )
 def test_to_dict_and_back(preprocessing):
     values = preprocessing.to_dict()
-    assert set(values) == {"rule", "ground", "size", "short_edge", "interpolation"}
+    more = {"border", "pillow"} if preprocessing.pillow else set()  # written only where they say something
+    assert set(values) == {"rule", "ground", "size", "short_edge", "interpolation"} | more
+    assert json.loads(json.dumps(values)) == values
     assert values["size"] == list(preprocessing.size)  # as JSON has it
     assert Preprocessing.from_dict(values) == preprocessing
     assert isinstance(Preprocessing.from_dict(values).size, tuple)
@@ -178,6 +221,9 @@ def test_to_dict_and_back(preprocessing):
         ("short_edge", -3),
         ("short_edge", 32.0),
         ("short_edge", "32"),
+        ("border", (0, 0)),
+        ("border", "red"),
+        ("pillow", 13),
     ],
 )
 def test_a_wrong_field_is_named(field, value):
@@ -191,6 +237,20 @@ def test_a_wrong_field_is_named(field, value):
 def test_a_side_has_pixels(side):
     with pytest.raises(ConfigError, match=f"^size must be at least 1, not {side}$"):
         Preprocessing(size=(28, side))
+
+
+def test_a_border_has_a_colour():
+    with pytest.raises(ConfigError, match=r"^border must hold values of 0..255, not \(0, 256, 0\)$"):
+        Preprocessing("border", border=(0, 256, 0))
+
+
+def test_it_says_what_it_does():
+    assert str(Preprocessing("digit", "dark")) == "rule digit, dark ground, bicubic interpolation"
+    made = Preprocessing("border", "light", (32, 32), 36, "bilinear", (124, 116, 104), "11.3.0")
+    assert str(made) == (
+        "rule border, short edge 36, border (124, 116, 104), light ground, bilinear interpolation, "
+        "pictures made with Pillow 11.3.0"
+    )
 
 
 def test_an_unknown_field_is_named():

@@ -19,6 +19,9 @@ CROPS = {
     "crop_pct 0.875, bilinear": {"crop_pct": 0.875, "interpolation": "bilinear"},
     "crop_pct 1": {"crop_pct": 1.0},
     "squash": {"crop_pct": 1.0, "crop_mode": "squash"},
+    "squash, crop_pct 0.9": {"crop_pct": 0.9, "crop_mode": "squash"},
+    "border": {"crop_pct": 1.0, "crop_mode": "border"},
+    "border, crop_pct 0.8": {"crop_pct": 0.8, "crop_mode": "border", "interpolation": "bilinear"},
 }
 EVEN = [(300, 200), (198, 330), (97, 64), (500, 500)]  # Pillow's processors round half a margin down, torch's to even
 PROCESSORS = {
@@ -26,6 +29,9 @@ PROCESSORS = {
     "ViT, bicubic": lambda: transformers.ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}, resample=3),
     "DINOv2": lambda: transformers.BitImageProcessorPil(
         size={"shortest_edge": 36}, crop_size={"height": SIDE, "width": SIDE}, resample=3
+    ),
+    "squashed and cropped": lambda: transformers.BitImageProcessorPil(
+        size={"height": 36, "width": 36}, crop_size={"height": SIDE, "width": SIDE}, resample=2
     ),
     "CLIP": lambda: transformers.CLIPImageProcessorPil(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}

@@ -5,6 +5,7 @@ import pytest
 
 from minivit import ViT
 from minivit.errors import ConfigError
+from minivit.weights.huggingface_config import read_open_clip
 from minivit.weights.told import names_of, size_of
 
 from . import synthetic
@@ -85,12 +86,21 @@ def test_weights_that_were_trained_further_are_asked_about(tmp_path):
         ({"crop_pct": 1.0}, ("crop", 8, "bicubic")),
         ({"crop_pct": 0.5, "interpolation": "bilinear"}, ("crop", 16, "bilinear")),
         ({"crop_mode": "squash", "crop_pct": 1.0}, ("squash", None, "bicubic")),
+        ({"crop_mode": "squash", "crop_pct": 0.8}, ("squash", 10, "bicubic")),
+        ({"crop_mode": "border", "crop_pct": 1.0}, ("border", None, "bicubic")),
+        ({"crop_mode": "border", "crop_pct": 0.5, "interpolation": "lanczos"}, ("border", 16, "lanczos")),
         ({"interpolation": "random"}, ("crop", 8, "bicubic")),
     ],
 )
 def test_timm_s_preprocessing(published, expected, tmp_path):
     made = loaded(tmp_path, synthetic.timm_shapes(), timm_config(pretrained_cfg=published)).preprocessing
     assert (made.rule, made.short_edge, made.interpolation) == expected
+
+
+def test_timm_s_border_is_of_the_mean_colour(tmp_path):
+    published = {"crop_mode": "border", "mean": [0.485, 0.456, 0.406], "std": [0.2] * 3}
+    made = loaded(tmp_path, synthetic.timm_shapes(), timm_config(pretrained_cfg=published)).preprocessing
+    assert made.border == (124, 116, 104)
 
 
 def test_timm_s_pools(tmp_path):
@@ -152,6 +162,7 @@ CROP = {**PROCESSOR, "do_center_crop": True, "crop_size": {"height": 8, "width":
         ({**PROCESSOR, "size": 8}, ("squash", None, "bilinear")),
         ({**PROCESSOR, "size": {"shortest_edge": 8}, "resample": 0}, ("crop", 8, "nearest")),
         ({**CROP, "size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}}, ("crop", 9, "bicubic")),
+        ({**CROP, "size": {"height": 12, "width": 12}}, ("squash", 12, "bicubic")),
         ({**CROP, "resample": 5, "size": {"shortest_edge": 8}}, ("crop", 8, "bicubic")),
     ],
 )
@@ -175,7 +186,37 @@ def test_other_scales_of_pixels(values, mean, std, tmp_path):
     np.testing.assert_allclose(config.pixel_std, std, rtol=1e-6)
 
 
+def test_what_the_user_says_otherwise_than_the_files_is_a_warning(tmp_path, caplog):
+    folder = write(tmp_path / "model", filled(synthetic.hf_vit_shapes()), hf_config(), PROCESSOR)
+    model = ViT.load(folder, pixels="imagenet", gelu="tanh")
+    assert model.config.gelu == "tanh" and model.config.pixel_mean == (0.485, 0.456, 0.406)
+    lines = [record.getMessage().split(": ", 1)[1] for record in caplog.records]
+    assert lines[0] == "gelu is erf in the files beside it: tanh, as asked for, is used"
+    assert lines[1].startswith("pixel_mean is (0.5, 0.5, 0.5) in the files beside it: (0.485, 0.456, 0.406), as asked")
+    caplog.clear()
+    ViT.load(folder, pixels="half", gelu="erf")
+    assert not caplog.records
+
+
 # open_clip
+
+
+@pytest.mark.parametrize(
+    "made, rule, border",
+    [
+        ({}, "crop", None),
+        ({"resize_mode": "shortest"}, "crop", None),
+        ({"resize_mode": "squash"}, "squash", None),
+        ({"resize_mode": "longest"}, "border", (0, 0, 0)),
+        ({"resize_mode": "longest", "fill_color": 127}, "border", (127, 127, 127)),
+        ({"resize_mode": "longest", "fill_color": [1, 2, 3]}, "border", (1, 2, 3)),
+        ({"resize_mode": "longest", "fill_color": [1, 2, 999]}, "border", (0, 0, 0)),
+    ],
+)
+def test_open_clip_s_resize_modes(made, rule, border):
+    config = {"model_cfg": {"vision_cfg": {"image_size": 8}}, "preprocess_cfg": made}
+    found = read_open_clip(config, "open_clip_config.json").preprocessing
+    assert (found.rule, found.border, found.size) == (rule, border, (8, 8))
 
 
 def test_open_clip_config(tmp_path):

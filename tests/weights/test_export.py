@@ -119,10 +119,35 @@ def test_another_target_and_a_full_folder(tmp_path):
         written(model, tmp_path / "out", "timm")
 
 
+@pytest.mark.parametrize(
+    "to, made, words",
+    [
+        ("timm", None, "nothing tells how pictures are made for this model: timm will resize every picture to 8 x 8"),
+        ("huggingface", None, "transformers will resize every picture to 8 x 8 pixels (height x width), bicubic"),
+        (
+            "timm",
+            Preprocessing("digit", "dark", (8, 8)),
+            "the rule digit, which finds a digit in a picture and centres",
+        ),
+        ("huggingface", Preprocessing("border", size=(8, 8)), "the rule border is not known there: transformers will"),
+        ("timm", Preprocessing("border", size=(8, 8)), "the border light will be of the mean colour, (128, 128, 128)"),
+        ("timm", Preprocessing("border", size=(8, 8), border=(128, 128, 128)), None),
+        ("timm", Preprocessing("squash", size=(8, 8), short_edge=9), None),
+        ("huggingface", Preprocessing("crop", size=(8, 8), short_edge=9), None),
+    ],
+    ids=str,
+)
+def test_what_a_library_does_to_pictures_is_said_where_it_is_something_else(to, made, words, tmp_path):
+    model = model_of(pixel_mean=(0.5, 0.5, 0.5))
+    model.preprocessing = made
+    notes = written(model, tmp_path / "out", to)
+    assert not notes if words is None else words in notes[-1]
+
+
 def test_an_epsilon_that_timm_has_not_is_measured(tmp_path):
-    (note,) = written(model_of(norm_eps=1e-12), tmp_path / "out", "timm")
+    note, pictures = written(model_of(norm_eps=1e-12), tmp_path / "out", "timm")
     assert "is 1e-12 in this model and 1e-06 there: on two random images" in note
-    assert written(model_of(norm_eps=1e-5), tmp_path / "clip", "timm") == ()
+    assert written(model_of(norm_eps=1e-5), tmp_path / "clip", "timm") == (pictures,)
     assert fed(tmp_path / "clip")["architecture"] == "vit_base_patch16_clip_224"
 
 
