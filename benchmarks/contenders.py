@@ -28,13 +28,13 @@ Run = Callable[[], float | None]
 def minivit(job: Job, keep_memory: bool, all_tokens: bool = False) -> Run:
     """minivit's training step or forward pass, with or without freed memory kept in the process. The last block gives
     only the class token's output, as usual, or with all_tokens that of every token, as the peers do."""
-    from minivit import ViT, ViTConfig, parallel
+    from minivit import ViT, ViTConfig, machine, parallel
 
     if all_tokens:
         parallel.vit_forward = partial(parallel.vit_forward, all_tokens=True)
     model = ViT(ViTConfig(**job.model), seed=0)
     if keep_memory:
-        parallel.keep_freed_memory()
+        machine.keep_freed_memory()
     return (minivit_step if job.task == "step" else minivit_forward)(job, model)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from minivit.parallel import available_cores
+from minivit.machine import available_cores
 
 from .contenders import CONTENDERS, PRODUCTS, PYTORCH
 from .workload import BATCHES, MODELS, Job

@@ -43,6 +43,7 @@ TABLE = {
     "checkpoint": Unit("errors atomic config params preprocess shapes", "numpy safetensors"),
     "weights": Unit("...", "numpy safetensors einops tqdm onnx"),
     "data": Unit("errors atomic", "numpy tqdm"),
+    "machine": Unit("", ""),
     "blas": Unit("", "threadpoolctl"),
     "parallel": Unit("..."),
     "vit": Unit("..."),

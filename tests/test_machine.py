@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from minivit import parallel
-from minivit.parallel import available_cores, keep_freed_memory
+from minivit import machine as module
+from minivit.machine import available_cores, keep_freed_memory
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_there_is_a_core_here():
 
 def test_freed_memory_is_kept_where_glibc_is():
     """In a process of its own, since it changes the whole process."""
-    program = "from minivit.parallel import keep_freed_memory as keep; print(keep(), keep())"
+    program = "from minivit.machine import keep_freed_memory as keep; print(keep(), keep())"
     run = subprocess.run(
         [sys.executable, "-c", program], cwd=pathlib.Path(__file__).parents[1], capture_output=True, text=True
     )
@@ -82,6 +82,6 @@ def test_freed_memory_is_kept_where_glibc_is():
 
 
 def test_other_systems_are_left_alone(monkeypatch):
-    monkeypatch.setattr(parallel.platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(parallel.ctypes, "CDLL", None)
+    monkeypatch.setattr(module.platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(module.ctypes, "CDLL", None)
     assert keep_freed_memory() is False

@@ -19,7 +19,8 @@ from ..gradcheck import plot_curve, run_model
 from ..gradcheck import run as run_checks
 from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
-from ..parallel import WorkerPool, keep_freed_memory
+from ..machine import keep_freed_memory
+from ..parallel import WorkerPool
 from ..plotting import check_picture_path
 from ..preprocess import Preprocessing, ground_of, read_picture
 from ..run import Run, evaluation_split, load_run, of_minivit, overlap, resume_run, start_run

@@ -15,9 +15,9 @@ from .. import __version__
 from ..backend import DEVICES
 from ..config import ViTConfig
 from ..gradcheck.suite import METHODS
+from ..machine import available_cores
 from ..ops.normal_cdf import FORMS
 from ..ops.resize import DIALECTS
-from ..parallel import available_cores
 from ..train import RECIPES, TrainConfig
 from ..train.config import MOST_COPIES
 from ..weights import PIXELS, TARGETS

@@ -11,7 +11,7 @@ from ..atomic import json_bytes, prepared, write_json
 from ..checkpoint import model_bytes
 from ..data import Split
 from ..errors import CheckpointError, TrainingError
-from ..parallel import keep_freed_memory
+from ..machine import keep_freed_memory
 from ..train import NotFinite, RunningSums, TrainConfig, Trainer, first_not_finite, fit, steps_per_epoch
 from ..train.evaluate import evaluate
 from ..vit import ViT

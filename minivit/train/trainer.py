@@ -8,6 +8,7 @@ import numpy as np
 from ..backend import Array, errstate, is_host_float, to_device
 from ..errors import ConfigError, TrainingError
 from ..layers import frozen_layers, layer_rates, trained
+from ..machine import available_cores
 from ..optim import (
     AdamWState,
     adamw_step,
@@ -18,7 +19,7 @@ from ..optim import (
     rates_vector,
     warmup_cosine,
 )
-from ..parallel import WorkerPool, available_cores, loss_and_grads
+from ..parallel import WorkerPool, loss_and_grads
 from ..params import Params
 from ..preprocess import check_batch, to_inputs
 from ..settings import check_count
@@ -52,7 +53,7 @@ class Trainer:
     the warm-up. `trained` are the parameters that learn: all of them, or with config.freeze those behind the first
     `frozen` layers. With config.ema, `ema` is their exponential moving average, a vector like `trained.flat`.
     config.keep_memory has no effect here, because it concerns the whole process: for faster steps call
-    `minivit.parallel.keep_freed_memory()` once, as `minivit train` does.
+    `minivit.machine.keep_freed_memory()` once, as `minivit train` does.
     Raises ConfigError if the parameters are read-only, as those of a model that joblib has mapped into memory, and for
     more frozen blocks than there are.
     """
