@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from .params import Params
 from .preprocess import to_inputs
 from .rng import DROPOUT, generator
 from .settings import check_count
+
+if TYPE_CHECKING:
+    from .data import Pictures
 
 # A shard has about TOKENS_PER_SHARD tokens (32 images of 50, 8 of 197) or, in a model whose tokens are small, as many
 # as need FLOATS_PER_SHARD floats. Smaller shards mean more Python overhead, larger ones more memory
@@ -182,7 +185,7 @@ def loss_and_grads(
     return BatchResult(xp.asarray(loss), xp.asarray(correct), grads)
 
 
-def predict_logits(params: Params, images: np.ndarray, config: ViTConfig, pool: WorkerPool) -> np.ndarray:
+def predict_logits(params: Params, images: "np.ndarray | Pictures", config: ViTConfig, pool: WorkerPool) -> np.ndarray:
     """Logits (B, K), on the host, of checked host images (B, C, Sh, Sw), uint8 or normalised floats, or of embeddings
     (B, D).
 

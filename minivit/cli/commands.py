@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import insight, weights
 from ..config import ViTConfig
-from ..data import Split, fetch_mnist, full_name
+from ..data import Split, fetch_mnist, full_name, sample
 from ..errors import ConfigError, DataError
 from ..gradcheck import plot_curve, run_model
 from ..gradcheck import run as run_checks
@@ -76,7 +76,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     name = own if arguments.data is None else arguments.data
     split = evaluation_split(run, name, arguments.split)
     names = [run.model.config.class_name(k) for k in range(run.model.config.classes or 0)]
-    _warn_of_other_ground(run, split.images)
+    _warn_of_other_ground(run, sample(split.images))
     if arguments.split != "train" or full_name(name) != own:
         _warn_of_overlap(run, split)
     keep_freed_memory()

@@ -3,16 +3,20 @@
 from ..errors import DataError
 from .dataset import Dataset, class_numbers, full_name, load, load_split
 from .mnist import fetch_mnist
-from .split import Split, split_validation
+from .split import Pictures, Split, digests_of, parts, sample, split_validation
 
 __all__ = [
     "DataError",
     "Dataset",
+    "Pictures",
     "Split",
     "class_numbers",
+    "digests_of",
     "fetch_mnist",
     "full_name",
     "load",
     "load_split",
+    "parts",
+    "sample",
     "split_validation",
 ]

@@ -66,7 +66,7 @@ def load(data: str) -> Dataset:
             " to train on; check that the files belong together"
         )
     names = None if np.array_equal(values, np.arange(len(values))) else tuple(map(str, values))
-    train, test = (Split(images, np.searchsorted(values, labels)) for images, labels in (train, test))
+    train, test = (split._replace(labels=np.searchsorted(values, split.labels)) for split in (train, test))
     name = data if data in NAMES else Path(full_name(data)).name
     return Dataset(name, train, test, len(values), names)
 

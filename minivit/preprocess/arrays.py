@@ -10,6 +10,7 @@ from ..errors import DataError, DataTypeError, DataWarning
 from ..ops.loss import check_labels
 
 LARGEST_NORMALISED = 20.0  # what is larger is no normalised pixel
+MASKED = "images are a masked array, whose mask a model cannot see: pass images.filled(value)"
 
 
 def check_images(images: Any, config: ViTConfig) -> np.ndarray:
@@ -20,8 +21,20 @@ def check_images(images: Any, config: ViTConfig) -> np.ndarray:
     been normalised as the config says.
     """
     if isinstance(images, np.ma.MaskedArray):
-        raise DataTypeError("images are a masked array, whose mask a model cannot see: pass images.filled(value)")
+        raise DataTypeError(MASKED)
     images = np.asarray(images)
+    _check_form(images, config)
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        bad = np.argwhere(~np.isfinite(images))[0]
+        place = tuple(map(int, bad[1:]))
+        raise DataError(f"image {bad[0]} holds {images[tuple(bad)]} at (channel, row, column) {place}")
+    if images.dtype.kind == "f":
+        _warn_of_scale(images, config)
+    return images
+
+
+def _check_form(images: Any, config: ViTConfig) -> None:
+    """Raise as `check_images` does for a shape or a dtype; no value is looked at."""
     C, Sh, Sw = config.image_shape
     if images.ndim != 4 or images.shape[1:] != (C, Sh, Sw):
         hint = ""
@@ -37,30 +50,28 @@ def check_images(images: Any, config: ViTConfig) -> np.ndarray:
         raise DataError("an empty batch was passed: the model needs at least one image")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataTypeError(f"images must be uint8 (0..255) or floats (normalised already), not {images.dtype}")
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
-        bad = np.argwhere(~np.isfinite(images))[0]
-        place = tuple(map(int, bad[1:]))
-        raise DataError(f"image {bad[0]} holds {images[tuple(bad)]} at (channel, row, column) {place}")
-    if images.dtype.kind == "f":
-        _warn_of_scale(images, config)
-    return images
 
 
 def check_batch(images: Any, labels: Any, config: ViTConfig) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels as host arrays; errors as in `check_images`, and DataError for labels that do not match:
     expected (B,) integers in 0..K-1, or (B, K) probabilities."""
+    images, labels = check_images(images, config), np.asarray(labels)
+    _check_labels_of(len(images), labels, config)
+    return images, labels
+
+
+def _check_labels_of(count: int, labels: np.ndarray, config: ViTConfig) -> None:
+    """Raise DataError for labels that do not fit so many images, and for a model that they teach nothing."""
     if config.classes is None:
         raise DataError("the model has no head, so labels teach it nothing: give its config classes")
     if config.embedding:
         raise DataError("the model has a head that gives an embedding, so labels teach it nothing")
-    images, labels = check_images(images, config), np.asarray(labels)
-    if labels.shape not in ((len(images),), (len(images), config.classes)):
+    if labels.shape not in ((count,), (count, config.classes)):
         raise DataError(
-            f"labels of shape {labels.shape} do not fit {len(images)} images and {config.classes} classes: "
-            f"expected ({len(images)},) class numbers or ({len(images)}, {config.classes}) probabilities"
+            f"labels of shape {labels.shape} do not fit {count} images and {config.classes} classes: "
+            f"expected ({count},) class numbers or ({count}, {config.classes}) probabilities"
         )
     check_labels(labels, config.classes)
-    return images, labels
 
 
 def check_pixels(images: Any, config: ViTConfig, labels: Any = None) -> None:
@@ -69,10 +80,11 @@ def check_pixels(images: Any, config: ViTConfig, labels: Any = None) -> None:
     if getattr(images, "dtype", None) != np.uint8:
         found = getattr(images, "dtype", type(images).__name__)
         raise DataTypeError(f"images must be a uint8 array here, pixels of 0..255, not {found}")
-    if labels is None:
-        check_images(images, config)
-    else:
-        check_batch(images, labels, config)
+    if isinstance(images, np.ma.MaskedArray):
+        raise DataTypeError(MASKED)
+    _check_form(images, config)
+    if labels is not None:
+        _check_labels_of(len(images), np.asarray(labels), config)
 
 
 def normalise(pixels: np.ndarray, config: ViTConfig, dtype: Any, in_place: bool = False) -> np.ndarray:

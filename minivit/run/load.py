@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data import Split, class_numbers, load_split, split_validation
+from ..data import Split, class_numbers, digests_of, load_split, split_validation
 from ..data.mnist import find_mnist
 from ..errors import CheckpointError, ConfigError, DataError
-from ..preprocess import check_images
+from ..preprocess import check_pixels
 from ..vit import ViT
 from ..weights import find_weights, written_by_minivit
 from .folder import resume_hint
@@ -71,7 +71,7 @@ def evaluation_split(run: Run, data: str, part: str) -> Split:
         split = train if part == "train" else valid
     if not len(split.labels):
         raise ConfigError(f"{run.folder} held no images out for validation: choose another --split")
-    check_images(split.images, config)
+    check_pixels(split.images, config)
     names = [config.class_name(k) for k in range(config.classes or 0)]
     return split._replace(labels=class_numbers(split.labels, names))
 
@@ -88,5 +88,5 @@ def overlap(run: Run, split: Split) -> int | None:
         train, _ = split_validation(load_split(name, "train"), config.get("validation"))
     except (DataError, OSError):
         return None
-    trained = {image.tobytes() for image in train.images}
-    return sum(image.tobytes() in trained for image in split.images)
+    trained = {digest.tobytes() for digest in digests_of(train.images)}
+    return sum(digest.tobytes() in trained for digest in digests_of(split.images))

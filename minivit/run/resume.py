@@ -7,7 +7,7 @@ from typing import Any
 from ..atomic import write_json
 from ..backend import device_module
 from ..config import ViTConfig
-from ..data import Dataset, full_name, load
+from ..data import Dataset, full_name, load, sample
 from ..errors import CheckpointError, ConfigError, DataError, DeviceError
 from ..preprocess import Preprocessing
 from ..train import TrainConfig
@@ -64,8 +64,8 @@ def resume_run(
             known = "none"  # the settings of the model hold the normalisation that was used
             model = initialised_model(init, images.train.images, classes, settings["model"], device, folder, known)
         else:  # what is random here is replaced by the state, or is where the run began
-            made = settings.get("preprocessing")
-            preprocessing = Preprocessing.from_dict(made) if made else Preprocessing.of_images(images.train.images)
+            made, some = settings.get("preprocessing"), sample(images.train.images)
+            preprocessing = Preprocessing.from_dict(made) if made else Preprocessing.of_images(some)
             model_config = ViTConfig.from_dict(settings["model"])
             model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
         if settings != stored:

@@ -6,22 +6,21 @@ from typing import Any
 import numpy as np
 
 from ..config import ViTConfig
+from ..data import Pictures, parts
 
 
-def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def pixel_statistics(images: np.ndarray | Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of every channel of uint8 images (B, C, Sh, Sw), of pixels in [0, 1]."""
-    means, stds = [], []
-    values = np.arange(256) / 255
-    for channel in range(images.shape[1]):
-        # In parts, because bincount widens to int64.
-        parts = (images[start : start + 1000, channel] for start in range(0, len(images), 1000))
-        shares = sum(np.bincount(part.ravel(), minlength=256) for part in parts) / images[:, channel].size
-        means.append(float(shares @ values))
-        stds.append(max(1e-6, math.sqrt(shares @ (values - means[-1]) ** 2)))
+    values, counts = np.arange(256) / 255, np.zeros((images.shape[1], 256), int)
+    for part in parts(images):
+        counts += [np.bincount(channel.ravel(), minlength=256) for channel in part.swapaxes(0, 1)]
+    shares = counts / counts.sum(1, keepdims=True)
+    means = [float(row @ values) for row in shares]
+    stds = [max(1e-6, math.sqrt(row @ (values - mean) ** 2)) for row, mean in zip(shares, means)]
     return tuple(means), tuple(stds)
 
 
-def config_for(images: np.ndarray, classes: int, settings: dict[str, Any]) -> ViTConfig:
+def config_for(images: np.ndarray | Pictures, classes: int, settings: dict[str, Any]) -> ViTConfig:
     """The config of a model for a data set: `settings` are ViTConfig's fields, but for those that the training images,
     uint8 (n, C, Sh, Sw), decide: size, channels, classes and pixel statistics."""
     _, channels, height, width = images.shape

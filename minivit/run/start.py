@@ -10,7 +10,7 @@ import numpy as np
 from .. import __version__
 from ..backend import device_module, to_device
 from ..config import ViTConfig
-from ..data import Dataset, Split, full_name, load, split_validation
+from ..data import Dataset, Pictures, Split, full_name, load, parts, sample, split_validation
 from ..errors import ConfigError
 from ..preprocess import Preprocessing
 from ..train import TrainConfig
@@ -54,13 +54,11 @@ def start_run(
     with new_folder(data, out, overwrite) as folder:
         device_module(device)
         dataset = load(data)
-        if dataset.class_names is not None:
-            model_settings = {**model_settings, "class_names": dataset.class_names}
         images = split_images(dataset, config)
         if dataset.class_names is not None:
             model_settings = {**model_settings, "class_names": dataset.class_names}
         if init is None:
-            preprocessing = Preprocessing.of_images(images.train.images)
+            preprocessing = Preprocessing.of_images(sample(images.train.images))
             model_config = config_for(images.train.images, dataset.classes, model_settings)
             model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
         else:
@@ -86,7 +84,7 @@ def start_run(
 
 def initialised_model(
     init: str,
-    images: np.ndarray,
+    images: np.ndarray | Pictures,
     classes: int,
     model_settings: dict[str, Any],
     device: str,
@@ -111,7 +109,7 @@ def initialised_model(
         )
     config = ViTConfig.from_dict({**model.config.to_dict(), **model_settings})
     before = model.params
-    changed = ViT(config, device=device, preprocessing=model.preprocessing or Preprocessing.of_images(images))
+    changed = ViT(config, device=device, preprocessing=model.preprocessing or Preprocessing.of_images(sample(images)))
     if changed.params.shapes != before.shapes:
         differ = sorted({*changed.params.shapes.items()} ^ {*before.shapes.items()})
         raise ConfigError(
@@ -128,6 +126,8 @@ def split_images(dataset: Dataset, config: TrainConfig) -> Images:
 
 def fingerprint(split: Split) -> str:
     """The SHA-256 of images and labels."""
-    digest = hashlib.sha256(np.ascontiguousarray(split.images))
+    digest = hashlib.sha256()
+    for part in parts(split.images):
+        digest.update(np.ascontiguousarray(part))
     digest.update(np.ascontiguousarray(split.labels))
     return digest.hexdigest()

@@ -1,10 +1,11 @@
 """Evaluation: accuracy, loss, and the confusion matrix."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from ..data import Split
+from ..data import Pictures, Split
 from ..errors import DataError
 from ..ops.loss import cross_entropy_forward
 from ..ops.softmax import softmax_forward
@@ -16,7 +17,8 @@ from ..vit import ViT
 from .augment import random_affine
 
 TTA_STRENGTH = 0.8  # of the random affine maps; chosen on validation images
-IMAGES_AT_ONCE = 1000  # that are augmented together
+IMAGES_AT_ONCE = 1000  # that are augmented together, or fewer if they are large
+VALUES_AT_ONCE = 1 << 22
 
 
 class Evaluation(NamedTuple):
@@ -31,7 +33,7 @@ class Evaluation(NamedTuple):
         return self.correct / self.total
 
 
-def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0) -> np.ndarray:
+def probabilities(model: ViT, images: np.ndarray | Pictures, pool: WorkerPool, tta: int = 0) -> np.ndarray:
     """Class probabilities (n, K) of uint8 images (n, C, Sh, Sw), in float64 on the host, dropouts off: the mean over
     each image and `tta` augmented copies of it, each with a small random rotation, scaling, shear and translation, the
     same in every call. A digit that is misclassified only at its exact position is classified correctly in most copies.
@@ -41,15 +43,16 @@ def probabilities(model: ViT, images: np.ndarray, pool: WorkerPool, tta: int = 0
     check_pixels(images, model.config)
     tta = check_count("tta", tta, least=0)
     mean = _softmax(model, images, pool)
+    count = max(1, min(IMAGES_AT_ONCE, VALUES_AT_ONCE // math.prod(images.shape[1:])))
     for copy in range(tta):
-        for part, start in enumerate(range(0, len(images), IMAGES_AT_ONCE)):
-            rows = slice(start, start + IMAGES_AT_ONCE)
+        for part, start in enumerate(range(0, len(images), count)):
+            rows = slice(start, start + count)
             augmented = random_affine(images[rows], generator(0, TEST_TIME, copy, part), TTA_STRENGTH)
             mean[rows] += _softmax(model, normalise(augmented, model.config, model.dtype, in_place=True), pool)
     return mean / (1 + tta)
 
 
-def _softmax(model: ViT, images: np.ndarray, pool: WorkerPool) -> np.ndarray:
+def _softmax(model: ViT, images: np.ndarray | Pictures, pool: WorkerPool) -> np.ndarray:
     """Probabilities (n, K), float64 on the host, of uint8 images or normalised floats."""
     logits = predict_logits(model.params, images, model.config, pool)
     with np.errstate(under="ignore"):

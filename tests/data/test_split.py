@@ -5,7 +5,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from minivit.data import DataError, Split, load, split_validation
+from minivit.data import DataError, Pictures, Split, digests_of, load, parts, sample, split_validation
 
 
 def make(sizes, seed=0):
@@ -16,7 +16,7 @@ def make(sizes, seed=0):
 
 
 def rows(split):
-    return [(image.tobytes(), label) for image, label in zip(*split)]
+    return [(image.tobytes(), label) for image, label in zip(split.images, split.labels)]
 
 
 @hypothesis.given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.data())
@@ -89,3 +89,42 @@ def test_the_choice_is_fixed_for_ever():
         98,
         105,
     ]
+
+
+@pytest.mark.parametrize(
+    "key", [2, -1, slice(1, 5, 2), [3, 0], np.array([True, False, True, True, False]), (2, 1), (slice(2), 1, 2), ...]
+)
+def test_pictures_are_indexed_like_the_array_of_their_rows(key):
+    pixels = np.random.default_rng(3).integers(0, 256, (7, 2, 3, 4), np.uint8)
+    rows = np.array([6, 0, 3, 5, 1])
+    pictures = Pictures(pixels, rows)
+    np.testing.assert_array_equal(pictures[key], pixels[rows][key], strict=True)
+    np.testing.assert_array_equal(np.asarray(pictures), pixels[rows], strict=True)
+    assert (pictures.shape, pictures.dtype, pictures.ndim, len(pictures)) == ((5, 2, 3, 4), np.uint8, 4, 5)
+
+
+def test_splitting_copies_no_image():
+    whole = make([6, 8, 5])
+    train, valid = split_validation(whole, 4)
+    again, rest = split_validation(train, 3)
+    for part in (train, valid, again, rest):
+        assert part.images.pixels is whole.images
+    assert sorted(np.concatenate([part.images.rows for part in (again, rest, valid)])) == list(range(19))
+
+
+def test_digests_that_are_known_are_not_computed_again():
+    whole = make([6, 7])
+    invented = np.random.default_rng(4).integers(0, 256, (13, 32), np.uint8)
+    known = Split(Pictures(whole.images, digests=invented), whole.labels)
+    part = known.take(np.array([5, 2]))
+    assert digests_of(part.images).tolist() == invented[[5, 2]].tolist()
+    assert digests_of(Pictures(whole.images, np.array([5, 2]))).tolist() == digests_of(whole.images)[[5, 2]].tolist()
+
+
+def test_parts_and_samples(monkeypatch):
+    monkeypatch.setattr("minivit.data.split.VALUES_AT_ONCE", 80)
+    images = make([5, 6]).images
+    found = list(parts(images))
+    assert [len(part) for part in found] == [3, 3, 3, 2] and (np.concatenate(found) == images).all()
+    assert sample(images, 4).tolist() == images[::3].tolist() and sample(images) is not images
+    assert sample(images, 11).tolist() == images.tolist()
