@@ -33,6 +33,7 @@ MORE_RESULT = {
     "plain_accuracy": float,
     "test_confusion": tuple[str, ...],
     "wall_seconds": float,
+    "best_epoch": int,
     "run": str,
     "model_sha256": str,
 }

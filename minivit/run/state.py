@@ -1,7 +1,7 @@
 """The state of a training run: everything that a step number alone does not determine.
 
-Randomness is stateless, so the parameters, AdamW's two means, the averaged weights, the step, and the sums and
-reports so far are enough to resume to the same bytes.
+Randomness is stateless, so the parameters, AdamW's two means, the averaged weights, the best ones, the step, and the
+sums and reports so far are enough to resume to the same bytes.
 """
 
 import os
@@ -95,4 +95,5 @@ def _sums(values: dict[str, Any]) -> RunningSums:
 
 def _vectors(trainer: Trainer) -> dict[str, Array]:
     vectors = {"params": trainer.model.params.flat, "m": trainer.state.m, "v": trainer.state.v}
-    return vectors if trainer.ema is None else {**vectors, "ema": trainer.ema}
+    more = {"ema": trainer.ema, "best": trainer.best}
+    return {**vectors, **{name: vector for name, vector in more.items() if vector is not None}}

@@ -51,7 +51,8 @@ class Trainer:
 
     total_steps: how many steps there will be, for the learning rate's cosine; None keeps the rate constant after
     the warm-up. `trained` are the parameters that learn: all of them, or with config.freeze those behind the first
-    `frozen` layers. With config.ema, `ema` is their exponential moving average, a vector like `trained.flat`.
+    `frozen` layers. With config.ema, `ema` is their exponential moving average, a vector like `trained.flat`; with
+    config.patience, `best` are their values (or those of the average) when `keep_best` was called last.
     config.keep_memory has no effect here, because it concerns the whole process: for faster steps call
     `minivit.machine.keep_freed_memory()` once, as `minivit train` does.
     Raises ConfigError if the parameters are read-only, as those of a model that joblib has mapped into memory, and for
@@ -69,6 +70,7 @@ class Trainer:
         learns = self.trained
         self.state = AdamWState.zeros_like(learns.flat)
         self.ema = learns.flat.copy() if config.ema else None
+        self.best = learns.flat.copy() if config.patience else None
         self.decay = to_device(decay_vector(learns.shapes, config.weight_decay, model.dtype), model.device)
         self.rates: Array | float = 1.0  # of each entry, relative to the schedule's
         if config.layer_decay is not None:
@@ -137,7 +139,20 @@ class Trainer:
 
     def averaged_model(self) -> ViT:
         """A copy of the model, which later steps do not change; with config.ema its weights are the averaged ones."""
+        return self._with(self.ema)
+
+    def keep_best(self) -> None:
+        """Copy what `averaged_model` would return into `best`, with config.patience."""
+        assert self.best is not None
+        self.best[...] = self.trained.flat if self.ema is None else self.ema
+
+    def best_model(self) -> ViT:
+        """The model that `keep_best` kept last."""
+        return self._with(self.best)
+
+    def _with(self, learned: Array | None) -> ViT:
+        """A copy of the model, with other values of what learns."""
         model = self.model.with_flat(self.model.params.flat.copy())
-        if self.ema is not None:
-            trained(model.params, model.config, self.frozen).flat[...] = self.ema
+        if learned is not None:
+            trained(model.params, model.config, self.frozen).flat[...] = learned
         return model
