@@ -7,46 +7,43 @@ their gradients from bottom to top; then AdamW changes every parameter a little 
 import numpy as np
 from common import BLUE, GREEN, ORANGE, new_figure, save
 
-from minivit.learn import backward, forward, run_walk
+from minivit.learn import record
+from minivit.learn.walk import record_digit
 from minivit.optim import AdamWState, adamw_step, clip_by_norm
-from minivit.params import Params
 
-it = run_walk(0)  # a test digit
-made = ["images", *(step.name for step in it.steps)]
-names = [name for name in dict.fromkeys(n for step in it.steps for n in step.inputs) if name not in made]
-params = Params.zeros({name: it.values[name].shape for name in names}, "float64")
-grads = params.empty_like()
+tape = record_digit(0)  # a test digit through the tiny model
+steps = tape.steps
+made = [step.name for step in steps.values() if step.kind != "parameter"]
+names = list(tape.params)
+params, grads = tape.params.copy(), tape.params.empty_like()
 for name in names:
-    params[name], grads[name] = it.values[name], it.gradients[name]
-before = params.copy()
+    grads[name] = steps[name].grad
 
-print(f"{'tensor':<10}{'shape':<17}{'norm':>9}{'gradient':>10}")
+print(f"{'tensor':<24}{'shape':<15}{'norm':>9}{'gradient':>10}")
 for name in made:
-    value, gradient = it.values[name], it.gradients[name]
-    print(f"{name:<10}{np.shape(value)!s:<17}{np.linalg.norm(value):>9.3f}{np.linalg.norm(gradient):>10.4f}")
+    value, gradient = steps[name].value, steps[name].grad
+    print(f"{name:<24}{value.shape!s:<15}{np.linalg.norm(value):>9.3f}{np.linalg.norm(gradient):>10.4f}")
 
 norm = float(clip_by_norm(grads.flat, 1.0))  # all gradients as one vector, of norm at most 1
 adamw_step(params.flat, grads.flat, AdamWState.zeros_like(params.flat), learning_rate=0.01)
 print(
     f"\nall {params.flat.size} gradients, as one vector: norm {norm:.3f}, clipped to {np.linalg.norm(grads.flat):.3f}"
 )
-values, caches = forward(it.steps, {"images": it.values["images"], **params})
-again = backward(it.steps, caches)
-print(f"loss {float(it.values['loss']):.4f} before the step, {float(values['loss']):.4f} after it")
-assert values["loss"] < it.values["loss"] and set(again) == set(it.gradients)
+after = record(params, tape.config, steps["image"].value, tape.label)
+print(f"loss {tape.loss:.4f} before the step, {after.loss:.4f} after it")
+assert after.loss < tape.loss
 
 figure = new_figure(6.6)
 left, right = figure.subplots(1, 2)
 rows = np.arange(len(made))
-left.plot([np.linalg.norm(it.values[n]) for n in made], rows, "o", color=BLUE, label="the tensor  ↓ forward")
-left.plot([np.linalg.norm(it.gradients[n]) for n in made], rows, "s", color=ORANGE, label="its gradient  ↑ backward")
-left.set(title="activations", yticks=rows, yticklabels=made)
+left.plot([np.linalg.norm(steps[n].value) for n in made], rows, "o", color=BLUE, label="the tensor  ↓ forward")
+left.plot([np.linalg.norm(steps[n].grad) for n in made], rows, "s", color=ORANGE, label="its gradient  ↑ backward")
+left.set(title="activations", yticks=rows, yticklabels=[n.removeprefix("blocks.0.") for n in made])
 rows = np.arange(len(names))
-moved = [np.linalg.norm(params[n] - before[n]) for n in names]
-right.plot(
-    [np.linalg.norm(before[n]) or np.nan for n in names], rows, "o", color=BLUE, label="the parameter (not shown if 0)"
-)
-right.plot([np.linalg.norm(it.gradients[n]) for n in names], rows, "s", color=ORANGE, label="its gradient")
+moved = [np.linalg.norm(params[n] - tape.params[n]) for n in names]
+sizes = [np.linalg.norm(tape.params[n]) or np.nan for n in names]
+right.plot(sizes, rows, "o", color=BLUE, label="the parameter (not shown if 0)")
+right.plot([np.linalg.norm(steps[n].grad) for n in names], rows, "s", color=ORANGE, label="its gradient")
 right.plot(moved, rows, "^", color=GREEN, label="AdamW's step")
 right.set(title="parameters", yticks=rows, yticklabels=[n.removeprefix("blocks.0.") for n in names])
 for axes in (left, right):

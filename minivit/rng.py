@@ -7,7 +7,7 @@ threads, so there is no generator state to save: a run resumed at step 7 draws w
 import numpy as np
 
 # The purposes; their numbers are part of a run's identity.
-INITIAL_WEIGHTS, SHUFFLE, AUGMENTATION, DROPOUT, GRADIENT_CHECK, TEST_TIME = range(6)
+INITIAL_WEIGHTS, SHUFFLE, AUGMENTATION, DROPOUT, GRADIENT_CHECK, TEST_TIME, FINITE_DIFFERENCE = range(7)
 
 
 def generator(seed: int, purpose: int, first: int = 0, second: int = 0) -> np.random.Generator:

@@ -52,7 +52,8 @@ TABLE = {
     "train": Unit("..."),
     "gradcheck": Unit("errors backend rng plotting ops params config masks model vit", "numpy tqdm"),
     "run": Unit("...", "numpy tqdm"),
-    "learn": Unit("...", "numpy einops"),
+    "learn": Unit("..."),
+    "page": Unit("..."),
     "cli": Unit("..."),
     "__main__": Unit("...", ""),
 }

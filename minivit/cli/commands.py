@@ -175,7 +175,8 @@ def explain(arguments: argparse.Namespace) -> None:
 
 
 def walk(arguments: argparse.Namespace) -> None:
-    print(walk_through(arguments.index))
+    model = load_run(arguments.model, **_answers(arguments)).model if arguments.model else None
+    print(walk_through(arguments.index, model, arguments.block))
 
 
 def attend(arguments: argparse.Namespace) -> None:

@@ -117,8 +117,11 @@ def make_parser() -> argparse.ArgumentParser:
     it = command(commands.explain, "explain", "print the derivation of an operation's backward pass", device=False)
     it.add_argument("name", nargs="?", metavar="NAME", help="layernorm, ...; without it, all of them in reading order")
 
-    it = command(commands.walk, "walk", "follow one digit through a tiny model and back", device=False)
+    it = command(commands.walk, "walk", "follow one digit through a model and back", device=False)
     it.add_argument("--index", type=int, default=0, help="which of the bundled test digits (default: 0)")
+    it.add_argument("--model", metavar="RUN", help=f"through this model (default: a tiny untrained one): {RUN_HELP}")
+    it.add_argument("--block", type=int, metavar="I", help="only the tensors of block number I, from 0 (default: all)")
+    _add_loading(it)
 
     it = command(commands.attend, "attend", "show where a trained model looks in a picture")
     it.add_argument("run", metavar="RUN", help=RUN_HELP)

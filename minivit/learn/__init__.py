@@ -1,6 +1,5 @@
-"""The derivations in the terminal, and a walk through one step of a tiny model that shows every tensor and gradient."""
+"""The derivations in the terminal, and the tape: every tensor and every gradient of one image in a model."""
 
-from .graph import Step
-from .passes import Walk, backward, forward, run_walk
+from .tape import Step, Tape, record
 
-__all__ = ["Step", "Walk", "backward", "forward", "run_walk"]
+__all__ = ["Step", "Tape", "record"]

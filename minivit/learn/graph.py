@@ -1,249 +1,210 @@
-"""The computation graph of the tiny model, as a list of steps: which operation computes which tensor, from what.
+"""The tensors of a model between the image and its output, in the order in which the forward pass computes them, and
+the lines of the passes after which each of them, and its gradient, can be read."""
 
-Every operation states its formulas and the lines of `minivit.ops` that compute them. In the formulas x0, x1, ... stand
-for the inputs, dy for the gradient of the output y.
-"""
-
-import inspect
-import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from einops import rearrange
-
+from .. import embedding, model
 from ..config import ViTConfig
-from ..ops import attention, block, class_token, gelu, layernorm, linear, loss, patches, pool, positions, softmax
+from ..ops import attention, block, layernorm, mlp, patches
+from . import operations as op
+from .lines import Line
+from .operations import Operation
 
 
-class Place(NamedTuple):
-    """A line of the package: its function, and the text that the line begins with."""
+class Site(NamedTuple):
+    """Where a tensor is read while a pass runs: after this line, from this variable."""
 
-    function: Callable[..., Any]
-    begins: str
-
-    def __str__(self) -> str:
-        lines, first = inspect.getsourcelines(self.function)
-        (found,) = (n for n, line in enumerate(lines, first) if line.strip().startswith(self.begins))
-        package = Path(__file__).parents[1]
-        return f"{package.name}/{Path(inspect.getfile(self.function)).relative_to(package).as_posix()}:{found}"
+    line: Line
+    variable: str
 
 
-class Gradient(NamedTuple):
-    """The gradient of one of an operation's inputs: its formula, and the line that computes it."""
-
-    formula: str
-    place: Place
-
-
-class Operation(NamedTuple):
-    """A pair of passes, the formula of the output, and those of the inputs' gradients, in order."""
-
-    forward: Callable[..., tuple[Any, Any]]
-    backward: Callable[..., Any]
-    formula: str
-    place: Place
-    gradients: tuple[Gradient, ...]
-
-
-class Step(NamedTuple):
-    """One line of the model: the name of its output, the operation, and the names of its inputs."""
+class Node(NamedTuple):
+    """A tensor that is computed: by which operation, from what, and where its value and its gradient are read."""
 
     name: str
     operation: Operation
     inputs: tuple[str, ...]
+    value: Site
+    gradient: Site | None  # None: in front of fixed positions, and of the output
 
 
-def graph(label: int, config: ViTConfig) -> list[Step]:
-    """The steps from one normalised image to the loss for its label, in a model of one block with a class token and
-    learned positions. The parameters have their names in the model."""
-
-    def layer(name: str) -> tuple[str, str]:
-        return f"{name}.weight", f"{name}.bias"
-
-    return [
-        Step("patches", _patchify(config), ("images",)),
-        Step("embedded", LINEAR, ("patches", *layer("patch_embed.proj"))),
-        Step("tokens", CLASS_TOKEN, ("embedded", "cls_token")),
-        Step("x", POSITIONS, ("tokens", "pos_embed")),
-        Step("normed1", LAYERNORM, ("x", *layer("blocks.0.norm1"))),
-        Step("qkv", LINEAR, ("normed1", *layer("blocks.0.attn.qkv"))),
-        Step("q", _split_heads(config.heads, 0), ("qkv",)),
-        Step("k", _split_heads(config.heads, 1), ("qkv",)),
-        Step("v", _split_heads(config.heads, 2), ("qkv",)),
-        Step("scores", SCORES, ("q", "k")),
-        Step("attn", SOFTMAX, ("scores",)),
-        Step("attended", ATTENDED, ("attn", "v")),
-        Step("joined", _join_heads(config.heads), ("attended",)),
-        Step("attn_out", LINEAR, ("joined", *layer("blocks.0.attn.proj"))),
-        Step("h", _add("h += x", "first += dh", "dbranch = dropout_backward(dh"), ("x", "attn_out")),
-        Step("normed2", LAYERNORM, ("h", *layer("blocks.0.norm2"))),
-        Step("hidden", LINEAR, ("normed2", *layer("blocks.0.mlp.fc1"))),
-        Step("active", GELU, ("hidden",)),
-        Step("mlp_out", LINEAR, ("active", *layer("blocks.0.mlp.fc2"))),
-        Step("out", _add("y += h", "dh += dy", "dbranch = dropout_backward(dy"), ("h", "mlp_out")),
-        Step("normed", LAYERNORM, ("out", *layer("norm"))),
-        Step("pooled", POOL, ("normed",)),
-        Step("logits", LINEAR, ("pooled", *layer("head"))),
-        Step("loss", _cross_entropy(label), ("logits",)),
-    ]
+def _in(function: Callable[..., Any], variable: str, begins: str) -> Site:
+    return Site(Line(function, begins), variable)
 
 
-LINEAR = Operation(
-    linear.linear_forward,
-    linear.linear_backward,
-    "x0 @ x1 + x2",
-    Place(linear.linear_forward, "y = rows @ W"),
-    (
-        Gradient("dy @ x1ᵀ", Place(linear.linear_backward, "dx = drows")),
-        Gradient("x0ᵀ @ dy", Place(linear.linear_backward, "dW = xp.matmul(rows")),
-        Gradient("the sum of dy over its rows", Place(linear.linear_backward, "db = column_sums")),
-    ),
-)
-LAYERNORM = Operation(
-    layernorm.layernorm_forward,
-    layernorm.layernorm_backward,
-    "xhat·x1 + x2, xhat = (x0 - mean)/sqrt(variance + eps)",
-    Place(layernorm.layernorm_forward, "y = xhat"),
-    (
-        Gradient("rstd·(u - mean(u) - xhat·mean(u·xhat)), u = dy·x1", Place(layernorm.layernorm_backward, "dx -=")),
-        Gradient("the sum of dy·xhat over its rows", Place(layernorm.layernorm_backward, "dgamma =")),
-        Gradient("the sum of dy over its rows", Place(layernorm.layernorm_backward, "dbeta =")),
-    ),
-)
-CLASS_TOKEN = Operation(
-    class_token.class_token_forward,
-    class_token.class_token_backward,
-    "x1 in front of x0",
-    Place(class_token.class_token_forward, "y[:, :1] ="),
-    (
-        Gradient("dy without its first token", Place(class_token.class_token_backward, "return dy")),
-        Gradient("the first token of dy", Place(class_token.class_token_backward, "return dy")),
-    ),
-)
-POSITIONS = Operation(
-    positions.add_positions_forward,
-    positions.add_positions_backward,
-    "x0 + x1",
-    Place(positions.add_positions_forward, "return x"),
-    (
-        Gradient("dy", Place(positions.add_positions_backward, "return dy")),
-        Gradient("dy", Place(positions.add_positions_backward, "return dy")),
-    ),
-)
-SOFTMAX = Operation(
-    softmax.softmax_forward,
-    softmax.softmax_backward,
-    "exp(x0) / the sum of exp(x0) over keys",
-    Place(softmax._with_maximum, "y /= row_sums"),
-    (Gradient("y·(dy - sum(dy·y))", Place(softmax.softmax_backward, "dx = dy")),),
-)
-GELU = Operation(
-    gelu.gelu_forward,
-    gelu.gelu_backward,
-    "x0·Φ(x0)",
-    Place(gelu.gelu_forward, "return x * cdf"),
-    (Gradient("dy·(Φ(x0) + x0·Φ'(x0))", Place(gelu.gelu_backward, "slope *= dy")),),
-)
-POOL = Operation(
-    pool.pool_forward,
-    pool.pool_backward,
-    "the first token of x0",
-    Place(pool.pool_forward, "return x[:, 0]"),
-    (Gradient("dy for the first token, 0 for the others", Place(pool.pool_backward, "dx[:, 0] = dy")),),
-)
+VALUES = {
+    "patches": _in(patches.patch_embed_forward, "patches", "patches = "),
+    "embedded": _in(embedding.embed_forward, "x", "x, patches = "),
+    "with_class_token": _in(embedding.embed_forward, "x", "x, _ = class_token_forward"),
+    "with_positions": _in(embedding.embed_forward, "x", "x, _ = add_positions_forward"),
+    "with_registers": _in(embedding.embed_forward, "x", "x, registers = "),
+    "pre_normed": _in(embedding.embed_forward, "x", "x, norm = "),
+    "xhat": _in(layernorm.layernorm_forward, "xhat", "xhat *= rstd"),
+    "normed1": _in(block.block_forward, "normed", "normed, norm1_cache = "),
+    "qkv": _in(attention.attention_forward, "qkv", "qkv, qkv_cache = "),
+    "q": _in(attention.attention_forward, "q", "q, k, v = "),
+    "k": _in(attention.attention_forward, "k", "q, k, v = "),
+    "v": _in(attention.attention_forward, "v", "q, k, v = "),
+    "scores": _in(attention.dot_product_forward, "scores", "scores *= "),
+    "attn": _in(attention.dot_product_forward, "attn", "attn, softmax = "),
+    "attended": _in(attention.attention_forward, "y", "y, dot = "),
+    "joined": _in(attention.attention_forward, "joined", "joined = "),
+    "attn_out": _in(block.block_forward, "branch", "branch, attn_cache = "),
+    "attn_scaled": _in(block.block_forward, "branch", "branch, scale1 = "),
+    "h": _in(block.block_forward, "h", "h += x"),
+    "normed2": _in(block.block_forward, "normed", "normed, norm2_cache = "),
+    "hidden": _in(mlp.mlp_forward, "hidden", "hidden, fc1 = "),
+    "active": _in(mlp.mlp_forward, "active", "active, gelu_cache = "),
+    "mlp_out": _in(block.block_forward, "branch", "branch, mlp_cache = "),
+    "mlp_scaled": _in(block.block_forward, "branch", "branch, scale2 = "),
+    "out": _in(block.block_forward, "y", "y += h"),
+    "normed": _in(model.vit_forward, "x", "x, norm = "),
+    "pooled": _in(model.vit_forward, "x", "x, pool = "),
+    "logits": _in(model.vit_forward, "x", "x, head = "),
+}
+GRADIENTS = {  # of what is named, or of what goes into that
+    "patches": _in(patches.patch_embed_backward, "dpatches", "dpatches, dW, db = "),
+    "into with_class_token": _in(embedding.embed_backward, "dx", "dx, *dtoken = "),
+    "into with_positions": _in(embedding.embed_backward, "dx", "dx, *dpos = "),
+    "into with_registers": _in(embedding.embed_backward, "dx", "dx, *dregisters = "),
+    "into pre_normed": _in(embedding.embed_backward, "dx", "dx, *dnorm = "),
+    "into a block": _in(block.block_backward, "dx", "first += dh"),
+    "xhat": _in(layernorm.layernorm_backward, "u", "u = "),
+    "normed1": _in(block.block_backward, "dnormed", "dnormed, *dattn = "),
+    "qkv": _in(attention.attention_backward, "dqkv", "dot_product_backward(dheads"),
+    "q": _in(attention.dot_product_backward, "dq", "xp.matmul(dscores, k"),
+    "k": _in(attention.dot_product_backward, "dk", "xp.matmul(dscores.swap"),
+    "v": _in(attention.dot_product_backward, "dv", "xp.matmul(dropped.swap"),
+    "scores": _in(attention.dot_product_backward, "dscores", "dscores = "),
+    "attn": _in(attention.dot_product_backward, "ddropped", "ddropped = "),
+    "attended": _in(attention.attention_backward, "dheads", "dheads = "),
+    "joined": _in(attention.attention_backward, "djoined", "djoined, dWproj"),
+    "attn_out": _in(block.block_backward, "dbranch", "dbranch, dscale1 = "),
+    "attn_scaled": _in(block.block_backward, "dbranch", "dbranch = dropout_backward(dh"),
+    "h": _in(block.block_backward, "dh", "dh += dy"),
+    "normed2": _in(block.block_backward, "dnormed", "dnormed, *dmlp = "),
+    "hidden": _in(mlp.mlp_backward, "dhidden", "dhidden = "),
+    "active": _in(mlp.mlp_backward, "dactive", "dactive, dW2"),
+    "mlp_out": _in(block.block_backward, "dbranch", "dbranch, dscale2 = "),
+    "mlp_scaled": _in(block.block_backward, "dbranch", "dbranch = dropout_backward(dy"),
+    "into normed": _in(model.vit_backward, "dx", "dx, *dnorm = "),
+    "into pooled": _in(model.vit_backward, "dx", "dx = pool_backward"),
+    "into logits": _in(model.vit_backward, "dx", "dx, *dhead = "),
+}
+SITES = tuple(dict.fromkeys([*VALUES.values(), *GRADIENTS.values()]))
 
 
-def _scores_forward(q: Any, k: Any) -> tuple[Any, Any]:
-    return q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]), (q, k)
+def graph(config: ViTConfig) -> list[Node]:
+    """The nodes from the image to the model's output: logits, or what a head would read. Parameters have their names in
+    the model; `blocks.2.attn.scores` is of the third block."""
+    nodes = _Nodes(config)
+    nodes.embedding()
+    for i in range(config.depth):
+        nodes.block(i)
+    nodes.head()
+    return nodes.nodes
 
 
-def _scores_backward(dy: Any, cache: Any) -> tuple[Any, Any]:
-    q, k = cache
-    dproduct = dy / math.sqrt(q.shape[-1])
-    return dproduct @ k, dproduct.swapaxes(-1, -2) @ q
+class _Nodes:
+    """Adds one node after the other; each is read from the last one, unless its inputs are given."""
 
+    def __init__(self, config: ViTConfig) -> None:
+        self.config = config
+        self.nodes: list[Node] = []
+        self.last = "image"
 
-SCORES = Operation(
-    _scores_forward,
-    _scores_backward,
-    "x0 @ x1ᵀ / sqrt(Dh)",
-    Place(attention.dot_product_forward, "scores *= 1"),
-    (
-        Gradient("dy @ x1 / sqrt(Dh)", Place(attention.dot_product_backward, "xp.matmul(dscores, k")),
-        Gradient("dyᵀ @ x0 / sqrt(Dh)", Place(attention.dot_product_backward, "xp.matmul(dscores.swap")),
-    ),
-)
-ATTENDED = Operation(
-    lambda attn, v: (attn @ v, (attn, v)),
-    lambda dy, cache: (dy @ cache[1].swapaxes(-1, -2), cache[0].swapaxes(-1, -2) @ dy),
-    "x0 @ x1",
-    Place(attention.dot_product_forward, "xp.matmul(dropped, v"),
-    (
-        Gradient("dy @ x1ᵀ", Place(attention.dot_product_backward, "ddropped = dy")),
-        Gradient("x0ᵀ @ dy", Place(attention.dot_product_backward, "xp.matmul(dropped.swap")),
-    ),
-)
+    def add(
+        self,
+        name: str,
+        operation: Operation,
+        parameters: tuple[str, ...] = (),
+        inputs: tuple[str, ...] = (),
+    ) -> str:
+        key = name.rpartition(".")[2]
+        made = (*(inputs or (self.last,)), *parameters)
+        self.nodes.append(Node(name, operation, made, VALUES[key], GRADIENTS.get(key)))
+        self.last = name
+        return name
 
+    def read_at(self, site: str) -> None:
+        """The gradient of the last node is read where the operation after it has computed it."""
+        self.nodes[-1] = self.nodes[-1]._replace(gradient=GRADIENTS[site])
 
-def _split_heads(heads: int, part: int) -> Operation:
-    """q, k or v, part 0, 1 or 2 of the columns of qkv, split into heads."""
+    def linear(self, name: str, parameters: str, has_bias: bool = True) -> None:
+        names = (f"{parameters}.weight", f"{parameters}.bias")[: 1 + has_bias]
+        self.add(name, op.linear_layer(has_bias), names)
 
-    def split(qkv: Any) -> tuple[Any, Any]:
-        return rearrange(qkv, "b t (qkv h e) -> qkv b h t e", qkv=3, h=heads)[part], None
+    def layernorm(self, name: str, parameters: str) -> None:
+        self.add(f"{parameters}.xhat", op.NORMALISE)
+        self.add(name, op.SCALE_AND_SHIFT, (f"{parameters}.weight", f"{parameters}.bias"))
 
-    def back(dy: Any, cache: None) -> Any:
-        parts = [dy if i == part else np.zeros_like(dy) for i in range(3)]
-        return rearrange(parts, "qkv b h t e -> b t (qkv h e)")
+    def embedding(self) -> None:
+        config = self.config
+        self.add("patches", op.patchify(config.patch_size))
+        self.linear("embedded", "patch_embed.proj")
+        if config.has_class_token:
+            self.read_at("into with_class_token")
+            self.add("with_class_token", op.CLASS_TOKEN, ("cls_token",))
+        if config.positions != "none":
+            learned = config.positions == "learned"
+            if learned:
+                self.read_at("into with_positions")
+            self.add(
+                "with_positions",
+                op.LEARNED_POSITIONS if learned else op.FIXED_POSITIONS,
+                ("pos_embed",) if learned else (),
+            )
+        if config.registers:
+            self.read_at("into with_registers")
+            self.add("with_registers", op.REGISTERS, ("reg_token",))
+        if config.pre_norm:
+            self.read_at("into pre_normed")
+            self.layernorm("pre_normed", "norm_pre")
 
-    third = ("the first third", "the second third", "the last third")[part]
-    return Operation(
-        split,
-        back,
-        f"{third} of x0's columns, split into heads",
-        Place(attention._heads, "return parts"),
-        (Gradient(f"dy in {third} of the columns", Place(attention.attention_backward, "dot_product_backward")),),
-    )
+    def block(self, i: int) -> None:
+        config, x, at = self.config, self.last, f"blocks.{i}."
+        self.read_at("into a block")
+        self.layernorm(at + "normed1", at + "norm1")
+        self.linear(at + "attn.qkv", at + "attn.qkv", config.qkv_bias)
+        qkv = self.last
+        q, k, v = (self.add(f"{at}attn.{name}", op.split_heads(part), inputs=(qkv,)) for part, name in enumerate("qkv"))
+        self.add(at + "attn.scores", op.SCORES, inputs=(q, k))
+        attn = self.add(at + "attn.attn", op.SOFTMAX)
+        self.add(at + "attn.attended", op.ATTENDED, inputs=(attn, v))
+        self.add(at + "attn.joined", op.JOIN_HEADS)
+        self.linear(at + "attn_out", at + "attn.proj")
+        self.scale(at + "attn_scaled", at + "ls1.gamma")
+        h = self.add(at + "h", op.ADD_ATTENTION, inputs=(x, self.last))
+        self.layernorm(at + "normed2", at + "norm2")
+        self.linear(at + "mlp.hidden", at + "mlp.fc1")
+        self.add(at + "mlp.active", op.gelu_of(config.gelu))
+        self.linear(at + "mlp_out", at + "mlp.fc2")
+        self.scale(at + "mlp_scaled", at + "ls2.gamma")
+        self.add(at + "out", op.ADD_MLP, inputs=(h, self.last))
 
+    def scale(self, name: str, gamma: str) -> None:
+        if self.config.layer_scale is not None:
+            self.add(name, op.LAYER_SCALE, (gamma,))
 
-def _join_heads(heads: int) -> Operation:
-    return Operation(
-        lambda y: (rearrange(y, "b h t e -> b t (h e)"), None),
-        lambda dy, cache: rearrange(dy, "b t (h e) -> b h t e", h=heads),
-        "the heads of x0 concatenated",
-        Place(attention.attention_forward, "joined ="),
-        (Gradient("dy, split into heads", Place(attention.attention_backward, "dheads =")),),
-    )
+    def head(self) -> None:
+        config = self.config
 
+        def norm() -> None:
+            self.read_at("into normed")
+            self.layernorm("normed", "norm" if config.norm == "tokens" else "fc_norm")
 
-def _add(forward: str, skip: str, branch: str) -> Operation:
-    """The skip connection; the arguments are what its lines in `minivit.ops.block` begin with."""
-    return Operation(
-        lambda stream, branch: (stream + branch, None),
-        lambda dy, cache: (dy, dy),
-        "x0 + x1",
-        Place(block.block_forward, forward),
-        (Gradient("dy", Place(block.block_backward, skip)), Gradient("dy", Place(block.block_backward, branch))),
-    )
+        def pool() -> None:
+            self.read_at("into pooled")
+            self.add("pooled", op.pooling(config.pool))
 
-
-def _patchify(config: ViTConfig) -> Operation:
-    P, size = config.patch_size, config.image_shape[1:]
-    return Operation(
-        lambda images: (patches.patchify(images, P), None),
-        lambda dy, cache: patches.unpatchify(dy, size, P),
-        f"x0 cut into patches of {P} x {P} pixels",
-        Place(patches.patchify, "return rearrange"),
-        (Gradient("dy, every pixel moved back to its place", Place(patches.unpatchify, "return rearrange")),),
-    )
-
-
-def _cross_entropy(label: int) -> Operation:
-    return Operation(
-        lambda logits: loss.cross_entropy_forward(logits, np.array([label])),
-        loss.cross_entropy_backward,
-        f"log of the sum of exp(x0), minus x0[{label}]",
-        Place(loss.cross_entropy_forward, "losses ="),
-        (Gradient(f"softmax(x0), minus 1 at {label}", Place(loss.cross_entropy_backward, "dlogits = prob")),),
-    )
+        for part in (norm, pool) if config.norm == "tokens" else (pool, norm):
+            part()
+        if config.head_hidden is not None:
+            self.read_at("into logits")
+            self.linear("head.hidden", "head.fc1")
+            self.add("head.active", op.gelu_of(config.gelu))
+            self.linear("logits", "head.fc2")
+        elif config.classes is not None:
+            self.read_at("into logits")
+            self.linear("logits", "head")

@@ -1,84 +1,102 @@
-"""Forward pass, backward pass and finite differences along the graph.
+"""The two passes of one image through the copied model, watched."""
 
-Forward runs the steps from top to bottom. Backward runs them from bottom to top: each step receives the gradient of its
-output and returns those of its inputs; a tensor used by two steps accumulates both. That is all of backpropagation; the
-rest is in `minivit.ops`.
-"""
-
-import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
+from ..backend import Array
 from ..config import ViTConfig
-from ..data import load
-from ..errors import ConfigError
-from ..initial import initial_params
-from ..preprocess import normalise
-from .graph import Step, graph
-
-TINY = ViTConfig(dim=8, depth=1, heads=2, mlp_dim=16, pixel_mean=(0.1307,), pixel_std=(0.3081,))
-STEP = 1e-6  # the step of the finite differences, relative to the tensor's norm
+from ..model import ViTCache
+from ..params import Params
+from .copies import Bug, copies, watched_by
+from .graph import Node, Site
+from .operations import feature_loss
 
 
-class Walk(NamedTuple):
-    """All values of one walk, by the tensors' names."""
+class Recorded(NamedTuple):
+    """What the passes computed, by the tensors' names; without the batch axis, but for the parameters."""
 
+    values: dict[str, np.ndarray]
+    gradients: dict[str, np.ndarray]  # of the loss
+    cache: ViTCache
+
+
+class Passes(NamedTuple):
+    """One image through a model: what the passes start from."""
+
+    nodes: list[Node]
+    images: np.ndarray  # (1, C, Sh, Sw), normalised
     label: int
-    steps: list[Step]
-    values: dict[str, Any]
-    gradients: dict[str, Any]  # of the loss
-    slopes: dict[str, float]  # of the loss along each gradient, by finite differences: must be the gradient's norm
+    params: Params
+    config: ViTConfig
+    bug: Bug | None
+
+    def record(self) -> Recorded:
+        """Both passes, with every tensor kept."""
+        nodes, model = self.nodes, copies(self.bug).model
+        forward = _Recorder((node.value, node.name) for node in nodes)
+        backward = _Recorder((node.gradient, node.name) for node in reversed(nodes))
+        with watched_by(forward):
+            output, cache = model.vit_forward(self.params, self.images, self.config, all_tokens=True)
+        loss, doutput = self._loss(output)
+        with watched_by(backward):
+            grads, dimages = model.vit_backward(doutput, cache)
+        gradients = {nodes[-1].name: doutput[0], **backward.seen, "image": dimages[0], "loss": np.ones(()), **grads}
+        for node, reader in zip(nodes[-2::-1], nodes[:0:-1]):
+            if node.gradient is None:  # fixed positions: no line of the backward pass is theirs
+                gradients[node.name] = gradients[reader.name]
+        values = {"image": self.images[0], **forward.seen, "loss": np.asarray(loss), **self.params}
+        return Recorded(values, gradients, cache)
+
+    def loss_at(self, name: str, shift: np.ndarray) -> float:
+        """The loss of a forward pass in which one tensor is moved, and all that is computed from it."""
+        images, params = self.images, self.params
+        if name == "image":
+            images = images + shift
+        elif name in params:
+            params = params.copy()
+            params[name] += shift
+        mover = _Mover(((node.value, node.name) for node in self.nodes), name, shift)
+        with watched_by(mover):
+            output, _ = copies(self.bug).model.vit_forward(params, images, self.config, all_tokens=True)
+        loss, _ = self._loss(output)
+        return float(loss + shift if name == "loss" else loss)
+
+    def _loss(self, output: Array) -> tuple[float, Array]:
+        """The loss of the output (1, K), and its gradient."""
+        if not self.config.predicts:
+            return feature_loss(output, self.label)
+        module = copies(self.bug).loss
+        loss, cache = module.cross_entropy_forward(output, np.array([self.label]))
+        return loss, module.cross_entropy_backward(1.0, cache)
 
 
-def run_walk(index: int) -> Walk:
-    """Walk the bundled test digit number `index` through the tiny model, in float64. Raises ConfigError for an index
-    out of range."""
-    test = load("mnist5k").test
-    if not 0 <= index < len(test.labels):
-        last = len(test.labels) - 1
-        raise ConfigError(f"there is no digit {index}: the bundled test digits are numbered 0 to {last}")
-    label = int(test.labels[index])
-    images = normalise(test.images[index : index + 1], TINY, "float64")
-    steps = graph(label, TINY)
-    values, caches = forward(steps, {"images": images, **initial_params(TINY, dtype="float64")})
-    gradients = backward(steps, caches)
-    slopes = {name: slope(steps, values, name, gradient) for name, gradient in gradients.items() if name != "loss"}
-    return Walk(label, steps, values, gradients, slopes)
+class _Recorder:
+    """Keeps a copy of every tensor. A line that runs several times, as those of a block do, gives the tensors of its
+    site in their order."""
+
+    def __init__(self, expected: Iterable[tuple[Site | None, str]]) -> None:
+        self.expected: dict[Site | None, list[str]] = {}
+        for site, name in expected:
+            self.expected.setdefault(site, []).insert(0, name)
+        self.seen: dict[str, np.ndarray] = {}
+
+    def __call__(self, site: Site, tensor: Array) -> Array:
+        names = self.expected.get(site)
+        return self.met(names.pop(), tensor) if names else tensor
+
+    def met(self, name: str, tensor: Array) -> Array:
+        self.seen[name] = tensor[0].copy()
+        return tensor
 
 
-def forward(steps: list[Step], values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-    """Run the steps from top to bottom: the values with the tensor of every step added, and the steps' caches."""
-    values, caches = dict(values), []
-    for step in steps:
-        values[step.name], cache = step.operation.forward(*(values[name] for name in step.inputs))
-        caches.append(cache)
-    return values, caches
+class _Mover(_Recorder):
+    """Moves one tensor."""
 
+    def __init__(self, expected: Iterable[tuple[Site | None, str]], name: str, shift: np.ndarray) -> None:
+        super().__init__(expected)
+        self.name, self.shift = name, shift
 
-def backward(steps: list[Step], caches: list[Any]) -> dict[str, Any]:
-    """Run the steps from bottom to top: the gradient of the last step's output, a scalar, for every tensor."""
-    gradients: dict[str, Any] = {steps[-1].name: 1.0}
-    for step, cache in zip(reversed(steps), reversed(caches)):
-        received = step.operation.backward(gradients[step.name], cache)
-        for name, gradient in zip(step.inputs, received if isinstance(received, tuple) else (received,)):
-            gradients[name] = gradients[name] + gradient if name in gradients else gradient  # fed two steps: add
-    return gradients
-
-
-def slope(steps: list[Step], values: Mapping[str, Any], name: str, gradient: Any) -> float:
-    """The slope of the loss as a tensor moves along its gradient, by a central difference: (loss(+h) - loss(-h))/2h.
-
-    Only forward passes are used: the tensor is moved to either side, and the steps after it are run again.
-    """
-    after = 1 + next((i for i, step in enumerate(steps) if step.name == name), -1)
-    direction = gradient / (norm(gradient) or 1.0)
-    h = STEP * (norm(values[name]) or 1.0)
-    up, down = (forward(steps[after:], {**values, name: values[name] + s * direction})[0] for s in (h, -h))
-    return float(up[steps[-1].name] - down[steps[-1].name]) / (2 * h)
-
-
-def norm(x: Any) -> float:
-    """The Euclidean norm of all entries."""
-    return math.sqrt(float(np.square(x).sum()))
+    def met(self, name: str, tensor: Array) -> Array:
+        return tensor + self.shift if name == self.name else tensor

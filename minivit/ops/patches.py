@@ -58,7 +58,8 @@ def patch_embed_forward(images: Array, W: Array, b: Array, patch_size: int) -> t
     Formula  y = patchify(images) @ W + b
     Cache    that of the linear layer, and the sizes that put patches back into an image.
     """
-    y, linear = linear_forward(patchify(images, patch_size), W, b)  # (B, N, C·P·P) -> (B, N, D)
+    patches = patchify(images, patch_size)  # (B, C, Sh, Sw) -> (B, N, C·P·P)
+    y, linear = linear_forward(patches, W, b)  # (B, N, C·P·P) -> (B, N, D)
     return y, PatchEmbedCache(images.shape[-2:], patch_size, linear)
 
 

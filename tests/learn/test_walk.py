@@ -1,94 +1,76 @@
-"""`minivit walk` shows the numbers of the real model, the lines that make them, and slopes that agree."""
+"""`minivit walk` prints the tape: every tensor once each way, its numbers, and the lines that make them."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import minivit
-from minivit import cross_entropy_backward, cross_entropy_forward, vit_backward, vit_forward
-from minivit.data import load
-from minivit.initial import initial_params
-from minivit.learn.passes import TINY, norm, run_walk
-from minivit.learn.walk import walk
-from minivit.preprocess.arrays import normalise
+from minivit import ViT, ViTConfig
+from minivit.learn.tape import norm
+from minivit.learn.walk import record_digit, walk
 
 INDEX = 7
 
 
 @pytest.fixture(scope="module")
-def it():
-    return run_walk(INDEX)
+def tape():
+    return record_digit(INDEX)
 
 
 @pytest.fixture(scope="module")
-def model():
-    """(logits, loss, gradients, gradient of the images) of the model itself for the same digit."""
-    test = load("mnist5k").test
-    images, labels = normalise(test.images[INDEX : INDEX + 1], TINY, "float64"), test.labels[INDEX : INDEX + 1]
-    logits, cache = vit_forward(initial_params(TINY, dtype="float64"), images, TINY)
-    loss, loss_cache = cross_entropy_forward(logits, labels)
-    return logits, loss, *vit_backward(cross_entropy_backward(1.0, loss_cache), cache)
+def text():
+    return walk(INDEX)
 
 
-def test_the_graph_is_the_model(it, model):
-    logits, loss, grads, dimages = model
-    assert np.allclose(it.values["logits"], logits, rtol=1e-13, atol=0)
-    assert np.isclose(it.values["loss"], loss, rtol=1e-13)
-    assert np.allclose(it.gradients["images"], dimages, rtol=0, atol=1e-13)
-    for name, gradient in grads.items():
-        assert np.allclose(it.gradients[name], gradient, rtol=0, atol=1e-12), name
-    assert set(grads) < set(it.gradients) == set(it.values)
+def tables(text):
+    """The names in the tables of the forward and of the backward pass."""
+    forward, backward = text.split("GRADIENT WITH RESPECT TO")
+    return re.findall(r"^([\w.]+) +\(", forward, re.M), re.findall(r"^([\w.]+) +[\d.e-]+ +-?[\d.e-]+ ", backward, re.M)
 
 
-def test_every_gradient_is_the_slope_that_differences_measure(it):
-    assert set(it.slopes) == set(it.gradients) - {"loss"}
-    for name, slope in it.slopes.items():
-        assert slope == pytest.approx(norm(it.gradients[name]), rel=1e-6), name
+def test_the_text_has_every_tensor_once_each_way(tape, text):
+    forward, backward = tables(text)
+    assert forward == list(tape.steps)
+    assert backward == [name for name in reversed(forward) if name != "loss"]
+    assert max(map(len, text.splitlines())) <= 120
 
 
-def test_shapes_of_gradients_are_those_of_values(it):
-    for name, value in it.values.items():
-        assert np.shape(it.gradients[name]) == np.shape(value), name
+def test_the_text_says_the_numbers(tape, text):
+    assert text.startswith(f"Test digit {INDEX}, a {tape.label}, through a tiny untrained model of 1250 parameters")
+    row = re.search(r"^logits +(\S+) +(\S+) +(\S+) +(\S+)", text.split("GRADIENT")[1], re.M)
+    slope, measured = tape.slope("logits")
+    shown = [norm(tape.steps["logits"].grad), slope, measured, tape.steps["logits"].grad[0]]
+    assert [float(number) for number in row.groups()] == pytest.approx(shown, rel=1e-3)
+    assert "= normed1 @ attn.qkv.weight + attn.qkv.bias" in text
+    assert "= dh + rstd·(dxhat - mean(dxhat) - xhat·mean(dxhat·xhat))" in text
+    step = tape.steps["blocks.0.attn.scores"]
+    assert f"  minivit/ops/attention.py:{step.line} " in text and f"  minivit/ops/softmax.py:{step.grad_line} " in text
+    assert float(re.search(r"by (\S+) of it\.$", text)[1]) < 1e-6
 
 
-def test_places_are_lines_of_the_package_that_compute(it):
-    root = Path(minivit.__file__).parents[1]
-    places = [step.operation.place for step in it.steps]
-    places += [gradient.place for step in it.steps for gradient in step.operation.gradients]
-    for place in places:
-        path, line = str(place).split(":")
-        code = (root / path).read_text(encoding="utf-8").splitlines()[int(line) - 1]
-        assert code.strip().startswith(place.begins) and "minivit/ops/" in path
-    for step in it.steps:
-        assert len(step.operation.gradients) == len(step.inputs)
-        assert "backward" not in step.operation.place.function.__name__
+def test_a_block_of_a_model():
+    model = ViT(ViTConfig(dim=8, depth=2, heads=2, mlp_dim=12), seed=3)
+    text = walk(INDEX, model, block=1)
+    forward, backward = tables(text)
+    assert forward and all(name.startswith("blocks.1.") for name in forward) and backward == forward[::-1]
+    assert f"through a model of {model.params.flat.size} parameters" in text and "2 blocks, 2 heads. Block 1:" in text
+    with pytest.raises(ValueError, match="^there is no block 2: the model's blocks are numbered 0 to 1$"):
+        walk(INDEX, model, block=2)
 
 
-def test_the_text_has_every_tensor_once_each_way(it):
-    forward, backward = walk(INDEX).split("GRADIENT WITH RESPECT TO")
-    made = [step.name for step in it.steps]
-    shown = [re.findall(r"^([\w.]+) +\(", part, re.M) for part in (forward, backward)]
-    assert sorted(shown[0]) == sorted(it.values) and sorted(shown[1]) == sorted(set(it.values) - {"loss"})
-    assert [name for name in shown[0] if name in made] == made
-    assert shown[1] == [name for name in reversed(shown[0]) if name != "loss"]
-    assert max(map(len, walk(INDEX).splitlines())) <= 120
-
-
-def test_the_text_says_the_numbers(it):
-    text = walk(INDEX)
-    assert text.startswith(f"Test digit {INDEX}, a {it.label}, through a tiny untrained model of 1250 parameters")
-    row = re.search(r"^logits +\(1, 10\) +(\S+) +(\S+) +(\S+)", text.split("GRADIENT")[1], re.M)
-    assert float(row[1]) == pytest.approx(norm(it.gradients["logits"]), rel=1e-5)
-    assert float(row[2]) == pytest.approx(it.slopes["logits"], rel=1e-5)
-    assert float(row[3]) == pytest.approx(it.gradients["logits"][0, 0], rel=1e-3)
-    assert "= normed1 @ blocks.0.attn.qkv.weight + blocks.0.attn.qkv.bias" in text
-    assert "+ rstd·(u - mean(u) - xhat·mean(u·xhat)), u = dnormed1·blocks.0.norm1.weight" in text
-    assert float(re.search(r"(\S+) of its norm\.$", text)[1]) < 1e-6
+def test_a_model_of_other_images():
+    with pytest.raises(ValueError, match="do not fit this model"):
+        walk(0, ViT(ViTConfig(image_size=14, dim=8, depth=1, heads=2, mlp_dim=12)))
 
 
 @pytest.mark.parametrize("index", [-1, 1000])
 def test_a_digit_that_there_is_not(index):
     with pytest.raises(ValueError, match=f"^there is no digit {index}: the bundled test digits are numbered 0 to 999$"):
         walk(index)
+
+
+def test_the_tape_of_a_float32_model_is_in_float64():
+    model = ViT(ViTConfig(dim=8, depth=1, heads=2, mlp_dim=12), seed=3)
+    tape = record_digit(INDEX, model)
+    assert model.dtype == np.float32 and tape.params.flat.dtype == np.float64
+    assert np.allclose(tape.logits, model.forward(tape.steps["image"].value[None])[0][0], rtol=1e-4, atol=1e-5)

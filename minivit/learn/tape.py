@@ -1,0 +1,171 @@
+"""The tape: one image through a model and back, with every tensor, its gradient, and the lines that compute both.
+
+The passes are the model's own (`copies.py` says how they are watched), in float64, of one image, without dropout; so
+the logits, the loss and the gradients are those of `vit_forward` and `vit_backward`.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..config import ViTConfig
+from ..errors import ConfigError
+from ..model import ViTCache
+from ..params import Params
+from ..preprocess import check_images, to_inputs
+from ..rng import FINITE_DIFFERENCE, generator
+from . import operations
+from .copies import Bug
+from .formulas import block_of, gradient_formula, short, value_formula
+from .graph import Node, graph
+from .operations import Gradient
+from .passes import Passes, Recorded
+
+STEP, ENTRY_STEP = 3e-6, 3e-5  # of the finite differences, relative to the size of the tensor or the entry
+SMALLEST = 0.1  # what is smaller is moved as far as this would be
+AGREE = 1e-6  # relative
+ROUNDING = 1e-9  # of a finite difference
+
+
+class Step(NamedTuple):
+    """A tensor of the tape. Activations and the image come without the batch axis: scores are (H, T, T)."""
+
+    name: str  # "blocks.2.attn.scores"; parameters are called as in the model
+    kind: str  # "input", "activation", "parameter" or "loss"
+    value: np.ndarray  # float64
+    grad: np.ndarray  # of the loss, of the value's shape
+    formula: str  # of the value, without its name and "="; of a parameter: the line that uses it, with both
+    grad_formula: str  # of the gradient; in formulas dx is the gradient of x
+    inputs: tuple[str, ...]  # the tensors that it is computed from
+    op: str  # the derivation: `minivit explain OP`; of a parameter: that of the operation that uses it
+    file: str  # of the line that computes it or, for a parameter, uses it; below the package: "ops/attention.py"
+    line: int
+    grad_file: str  # of the line that computes its gradient
+    grad_line: int
+    block: int | None  # the number of its block
+
+
+class Tape:
+    """What `record` returns.
+
+    steps: every tensor by its name, in the order of the forward pass, each parameter just before it is used; params:
+    float64; cache: that of the model's forward pass, of a batch of one; config, label, bug: as given.
+    """
+
+    def __init__(self, passes: Passes) -> None:
+        self._passes = passes
+        self.config, self.params, self.label, self.bug = passes.config, passes.params, passes.label, passes.bug
+        recorded = passes.record()
+        self.cache: ViTCache = recorded.cache
+        self.steps: Mapping[str, Step] = _steps(passes, recorded)
+
+    @property
+    def loss(self) -> float:
+        """The loss: the cross-entropy of the label; of a model without classes, minus feature number `label`."""
+        return float(self.steps["loss"].value)
+
+    @property
+    def logits(self) -> np.ndarray:
+        """The model's output (K,): the logits, or what a head would read."""
+        return self.steps[self.steps["loss"].inputs[0]].value
+
+    def finite_difference(self, name: str, entry: Any) -> float:
+        """The slope of the loss with one entry of a tensor, an index such as (0, 3, 1): (loss(+h) - loss(-h))/2h, from
+        two forward passes in which nothing else is moved. Raises KeyError for a name and IndexError for an entry that
+        does not exist."""
+        value = self.steps[name].value
+        direction = np.zeros(value.shape)
+        direction[entry] = 1
+        if direction.sum() != 1:
+            raise IndexError(f"{name} has shape {value.shape}, of which {entry} is not one entry")
+        return self._difference(name, direction, ENTRY_STEP * max(abs(float(value[entry])), _rms(value), SMALLEST))
+
+    def slope(self, name: str) -> tuple[float, float]:
+        """The slope of the loss as a whole tensor is moved in one direction: what its gradient says, and what two
+        forward passes measure.
+
+        The direction is that of the gradient plus a random one: along the gradient alone, one that is right in some
+        entries and 0 in the others would pass. Raises KeyError for a name that does not exist.
+        """
+        value, grad = self.steps[name].value, self.steps[name].grad
+        random = generator(0, FINITE_DIFFERENCE).standard_normal(value.shape)
+        random *= math.copysign(1 / norm(random), float((random * grad).sum()))
+        direction = grad / (norm(grad) or 1.0) + random
+        direction /= norm(direction)
+        return float((grad * direction).sum()), self._difference(name, direction, STEP * max(norm(value), SMALLEST))
+
+    def disagreements(self) -> list[str]:
+        """The tensors whose gradient is not the slope that forward passes measure, in the order of the backward pass.
+        Without a bug there are none; with one, the first is what the operation with the bug reads."""
+        found = []
+        for name in list(self.steps)[::-1]:
+            slope, measured = self.slope(name)
+            if not abs(slope - measured) <= AGREE * max(abs(slope), abs(measured)) + ROUNDING:
+                found.append(name)
+        return found
+
+    def _difference(self, name: str, direction: np.ndarray, h: float) -> float:
+        up, down = (self._passes.loss_at(name, s * direction) for s in (h, -h))
+        return (up - down) / (2 * h)
+
+
+def record(params: Params, config: ViTConfig, image: Any, label: int, bug: Bug | None = None) -> Tape:
+    """Both passes of a model for one image and the loss of one class.
+
+    image: (C, Sh, Sw), uint8, which are normalised, or floats that are already; label: the class whose loss flows back;
+    of a model without classes, the number of the output's feature. bug: the passes run with it.
+    Raises DataError or DataTypeError for an image that does not fit, ConfigError for a label out of range.
+    """
+    params = params.astype("float64")
+    images = to_inputs(check_images(np.asarray(image)[None], config), config, np.float64)
+    features = config.classes or config.features
+    if not 0 <= label < features:
+        raise ConfigError(f"label must lie in 0..{features - 1}, not {label}")
+    nodes = graph(config)
+    return Tape(Passes(nodes, images, int(label), params, config, bug))
+
+
+def norm(x: np.ndarray) -> float:
+    """The Euclidean norm of all entries."""
+    return math.sqrt(float(np.square(x).sum()))
+
+
+def _rms(x: np.ndarray) -> float:
+    return norm(x) / math.sqrt(x.size)
+
+
+def _steps(passes: Passes, recorded: Recorded) -> dict[str, Step]:
+    """The steps in order, from the nodes and what was recorded."""
+    output, predicts = passes.nodes[-1], passes.config.predicts
+    loss = operations.cross_entropy(passes.label) if predicts else operations.minus_feature(passes.label)
+    nodes = [*passes.nodes, Node("loss", loss, (output.name,), output.value, None)]
+    makers = {node.name: node for node in nodes}
+    readers = {name: (node, i) for node in nodes for i, name in enumerate(node.inputs)}  # the last reader of each
+    order = dict.fromkeys(name for node in nodes for name in (*node.inputs, node.name))
+    return {
+        name: _step(name, recorded.values[name], recorded.gradients[name], makers.get(name), *readers.get(name, ()))
+        for name in order
+    }
+
+
+def _step(
+    name: str, value: np.ndarray, grad: np.ndarray, maker: Node | None, reader: Node | None = None, i: int = 0
+) -> Step:
+    kind = "loss" if reader is None else "activation" if maker else "input" if name == "image" else "parameter"
+    node = maker or reader
+    assert node is not None
+    formula = value_formula(node)
+    if kind in ("input", "parameter"):
+        formula = f"{short(node.name)} = {formula}"
+    gradient = Gradient("1", node.operation.gradients[0].line) if reader is None else reader.operation.gradients[i]
+    value, grad = value.view(), grad.view()
+    value.flags.writeable = grad.flags.writeable = False
+    return Step(
+        name, kind, value, grad, formula,
+        gradient.formula if reader is None else gradient_formula(gradient, reader),
+        maker.inputs if maker else (), node.operation.title,
+        node.operation.line.file, node.operation.line.number, gradient.line.file, gradient.line.number,
+        block_of(name),
+    )  # fmt: skip

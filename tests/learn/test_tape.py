@@ -1,0 +1,109 @@
+"""The tape shows the numbers of the model's own passes, for every switch of its config."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minivit
+from minivit import ViTConfig, cross_entropy_backward, cross_entropy_forward, vit_backward, vit_forward
+from minivit.gradcheck.model_cases import SWITCHES, Switch
+from minivit.learn import record
+
+SMOOTHED = ("label smoothing", "probabilities")
+MORE = {
+    "no head": dict(classes=None),
+    "no head, norm after the pool": dict(classes=None, norm="pool", pool="patches"),
+    "embedding head": dict(embedding=True),
+    "embedding MLP head": dict(embedding=True, head_hidden=7),
+    "fixed positions, registers, no class token": dict(positions="sincos2d", registers=2, pool="patches"),
+    "everything": dict(
+        registers=2, pre_norm=True, layer_scale=0.3, gelu="quick", qkv_bias=False, head_hidden=9, norm="pool",
+        pool="cls+patches", positions="sincos1d",
+    ),
+}  # fmt: skip
+CASES = {
+    **{name: switch for name, switch in SWITCHES.items() if not any(word in name for word in SMOOTHED)},
+    **{name: Switch(settings) for name, settings in MORE.items()},
+}
+LABEL = 3
+PACKAGE = Path(minivit.__file__).parent
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request):
+    """(tape, config, params, image)"""
+    switch = CASES[request.param]
+    params, image = switch.model().params, np.random.default_rng(5).standard_normal(switch.config.image_shape)
+    return record(params, switch.config, image, LABEL), switch.config, params, image
+
+
+def of_the_model(config: ViTConfig, params, image):
+    """(output, loss, gradients, gradient of the image) of the passes themselves."""
+    output, cache = vit_forward(params, image[None], config)
+    if config.predicts:
+        loss, loss_cache = cross_entropy_forward(output, np.array([LABEL]))
+        doutput = cross_entropy_backward(1.0, loss_cache)
+    else:
+        loss, doutput = -output[0, LABEL], np.zeros_like(output)
+        doutput[0, LABEL] = -1
+    return output[0], loss, *vit_backward(doutput, cache)
+
+
+def test_the_tape_is_the_model(case):
+    tape, config, params, image = case
+    output, loss, grads, dimages = of_the_model(config, params, image)
+    assert np.allclose(tape.logits, output, rtol=1e-12, atol=1e-14)
+    assert tape.loss == pytest.approx(float(loss), rel=1e-12)
+    assert np.allclose(tape.steps["image"].grad, dimages[0], rtol=0, atol=1e-12)
+    assert {name for name, step in tape.steps.items() if step.kind == "parameter"} == set(params)
+    for name, gradient in grads.items():
+        assert np.allclose(tape.steps[name].grad, gradient, rtol=0, atol=1e-12), name
+        assert np.array_equal(tape.steps[name].value, params[name])
+
+
+def test_every_gradient_is_the_slope_that_differences_measure(case):
+    tape, *_ = case
+    assert tape.disagreements() == []
+    rng = np.random.default_rng(1)
+    for name, step in tape.steps.items():
+        entry = tuple(int(rng.integers(n)) for n in step.value.shape)
+        measured = tape.finite_difference(name, entry)
+        assert measured == pytest.approx(float(step.grad[entry]), rel=1e-5, abs=1e-8), (name, entry)
+
+
+def test_steps_are_whole(case):
+    tape, config, *_ = case
+    seen = set()
+    for name, step in tape.steps.items():
+        assert step.name == name and step.value.dtype == step.grad.dtype == np.float64
+        assert step.value.shape == step.grad.shape and not step.value.flags.writeable
+        assert set(step.inputs) <= seen and bool(step.inputs) == (step.kind in ("activation", "loss"))
+        assert "x0" not in step.formula + step.grad_formula and "dy" not in step.grad_formula
+        seen.add(name)
+    used = {name for step in tape.steps.values() for name in step.inputs}
+    assert used == seen - {"loss"}
+    assert {step.block for step in tape.steps.values()} == {None, *range(config.depth)}
+    T = config.tokens
+    assert tape.steps["blocks.0.attn.scores"].value.shape == (config.heads, T, T)
+    assert np.allclose(tape.steps["blocks.0.attn.attn"].value.sum(-1), 1)
+
+
+def test_the_marked_lines_compute(case):
+    tape, *_ = case
+    for step in tape.steps.values():
+        value, gradient = at_line(step.file, step.line), at_line(step.grad_file, step.grad_line)
+        assert value and gradient, step
+        assert not value.endswith("_backward"), step
+        assert gradient.endswith("_backward") or gradient in ("unpatchify", "feature_loss"), step
+
+
+def at_line(file: str, line: int) -> str:
+    """The outermost function around a statement that computes or calls something; "" if there is none on this line."""
+    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+    for function in tree.body:
+        for node in ast.walk(function):
+            if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return, ast.Expr)) and node.lineno == line:
+                return getattr(function, "name", "")
+    return ""
