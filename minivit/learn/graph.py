@@ -61,7 +61,7 @@ VALUES = {
     "out": _in(block.block_forward, "y", "y += h"),
     "normed": _in(model.vit_forward, "x", "x, norm = "),
     "pooled": _in(model.vit_forward, "x", "x, pool = "),
-    "logits": _in(model.vit_forward, "x", "x, head = "),
+    "logits": _in(model.vit_forward, "x", "x, head = head_forward(params, x"),
 }
 GRADIENTS = {  # of what is named, or of what goes into that
     "patches": _in(patches.patch_embed_backward, "dpatches", "dpatches, dW, db = "),
@@ -90,7 +90,7 @@ GRADIENTS = {  # of what is named, or of what goes into that
     "mlp_scaled": _in(block.block_backward, "dbranch", "dbranch = dropout_backward(dy"),
     "into normed": _in(model.vit_backward, "dx", "dx, *dnorm = "),
     "into pooled": _in(model.vit_backward, "dx", "dx = pool_backward"),
-    "into logits": _in(model.vit_backward, "dx", "dx, *dhead = "),
+    "into logits": _in(model.vit_backward, "dx", "dx = head_backward"),
 }
 SITES = tuple(dict.fromkeys([*VALUES.values(), *GRADIENTS.values()]))
 

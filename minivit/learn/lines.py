@@ -37,6 +37,9 @@ class Line(NamedTuple):
 
 @functools.cache
 def numbers(line: Line) -> tuple[int, ...]:
-    """The numbers of all lines of the function that begin with the text."""
+    """The numbers of all lines of the function that begin with the text. Raises ValueError if there is none."""
     lines, first = inspect.getsourcelines(line.function)
-    return tuple(number for number, text in enumerate(lines, first) if text.strip().startswith(line.begins))
+    found = tuple(number for number, text in enumerate(lines, first) if text.strip().startswith(line.begins))
+    if not found:
+        raise ValueError(f"no line of {line.file}, {line.function.__name__}, begins with {line.begins!r}")
+    return found
