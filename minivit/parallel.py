@@ -121,7 +121,7 @@ def shards(batch: int, config: ViTConfig) -> list[slice]:
     return [slice(start, stop) for start, stop in zip(edges, edges[1:])]
 
 
-def _shards_of(images: np.ndarray, config: ViTConfig) -> list[slice]:
+def _shards_of(images: "np.ndarray | Pictures", config: ViTConfig) -> list[slice]:
     """The shards of a batch; embeddings are so small that they are one."""
     return [slice(0, len(images))] if images.ndim == 2 else shards(len(images), config)
 

@@ -17,8 +17,9 @@ from .folder import STATE, shell_name
 from .load import Run, load_run
 from .lock import held
 from .records import MACHINE, is_result_of, read_result, read_settings
-from .start import fingerprint, initialised_model, split_images
+from .start import fingerprint, split_images
 from .training import train_in
+from .transfer import base_model, initialised_model
 
 MODEL = "model.safetensors"
 
@@ -60,9 +61,10 @@ def resume_run(
         images = split_images(dataset, config)
         init = settings.get("init")
         if init is not None and not os.path.lexists(folder.path / STATE):
-            classes = dataset.classes
-            known = "none"  # the settings of the model hold the normalisation that was used
-            model = initialised_model(init, images.train.images, classes, settings["model"], device, folder, known)
+            stored_model = ViTConfig.from_dict(settings["model"])
+            # The settings of the model hold the normalisation that was used.
+            base = base_model(init, device, folder.path, settings["model"], stored_model.image_size, pixels="none")
+            model, _ = initialised_model(base, dataset, settings["model"], config.seed, device)
         else:  # what is random here is replaced by the state, or is where the run began
             made, some = settings.get("preprocessing"), sample(images.train.images)
             preprocessing = Preprocessing.from_dict(made) if made else Preprocessing.of_images(some)

@@ -3,10 +3,13 @@
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..checkpoint import model_bytes
+from ..config import ViTConfig
 from ..data import Split
 from ..errors import TrainingError
 from ..machine import keep_freed_memory
@@ -23,6 +26,8 @@ from .records import FORMAT
 from .saves import Saves
 from .signals import Stop, stop_on_signals
 from .state import load_state, state_bytes
+
+MUCH_MORE = 10  # times as many images of one class as of another are worth a line
 
 
 class Images(NamedTuple):
@@ -42,9 +47,11 @@ def train_in(
     resume: bool,
     say: Say,
     bar: bool,
+    about: Sequence[str] = (),
 ) -> Run:
-    """Train to the end, from the last save with `resume`, and test. Raises Interrupted, TrainingError, CheckpointError
-    and OSError as `start_run` does."""
+    """Train to the end, from the last save with `resume`, and test. about: more lines to say at the beginning.
+    Raises Interrupted, TrainingError, CheckpointError and OSError as `start_run` does, ConfigError for a patience
+    without images to judge by."""
     started = time.perf_counter()
     if config.keep_memory:
         keep_freed_memory()
@@ -59,7 +66,7 @@ def train_in(
     with saves.explained():
         trainer = Trainer(model, config, steps)
         with trainer.pool:
-            metrics, seconds = _fit(trainer, images, epochs, saves, started, say, bar)
+            metrics, seconds = _fit(trainer, images, epochs, saves, started, say, bar, about)
             trained = seconds + time.perf_counter() - started
             final = trainer.averaged_model() if trainer.best is None else trainer.best_model()
             content = model_bytes(final.params, final.config, final.preprocessing)
@@ -80,7 +87,14 @@ def train_in(
 
 
 def _fit(
-    trainer: Trainer, images: Images, epochs: int, saves: Saves, started: float, say: Say, bar: bool
+    trainer: Trainer,
+    images: Images,
+    epochs: int,
+    saves: Saves,
+    started: float,
+    say: Say,
+    bar: bool,
+    about: Sequence[str],
 ) -> tuple[list[dict[str, Any]], float]:
     """Train; the reports, and the seconds that were spent before `started`. A report is shown
     once it is saved, where both fall on one step."""
@@ -90,8 +104,9 @@ def _fit(
     if saves.begun:
         sums, metrics, seconds = load_state(folder / STATE, saves.settings, trainer)
         rewind_to_last_save(folder, metrics)
+    learn = f", of which {trainer.trained.flat.size} learn" if trainer.frozen else ""
     line = (
-        f"run {folder}: {trainer.model.params.flat.size} parameters, {epochs} epochs of {count} images "
+        f"run {folder}: {trainer.model.params.flat.size} parameters{learn}, {epochs} epochs of {count} images "
         f"({len(images.valid.labels)} more for validation), {trainer.pool.threads} threads"
     )
     if saves.begun:
@@ -109,7 +124,8 @@ def _fit(
         with contextlib.closing(steps), stop_on_signals() as stop, contextlib.ExitStack() as stack:
             if not saves.folder.locked:
                 _show(stop, say, f"note: there are no locks on {folder}: see to it that no other process trains in it")
-            _show(stop, say, line)
+            for each in (line, *about, *_unbalanced(images.train.labels, trainer.model.config)):
+                _show(stop, say, each)
             display = stack.enter_context(Display(trainer, epochs, epoch_steps, count, say, bar))
             for result, report in steps:
                 _show(stop, display.step, result)
@@ -143,6 +159,17 @@ def _fit(
             f"{error}: {place}; {left}: start again with a lower --learning-rate or a smaller --clip-norm"
         ) from None
     return metrics, seconds
+
+
+def _unbalanced(labels: np.ndarray, config: ViTConfig) -> Iterator[str]:
+    """A line, if one class has over ten times as many training images (n,) as another."""
+    counts = np.bincount(labels, minlength=config.classes or 0)
+    most, least = int(counts.argmax()), int(counts.argmin())
+    if counts[most] > MUCH_MORE * counts[least]:
+        yield (
+            f"note: {counts[most]} training images are of class {config.class_name(most)} and {counts[least]} of class "
+            f"{config.class_name(least)}: the accuracy says little of rare classes; minivit eval shows it for each"
+        )
 
 
 def _show(stop: Stop, show: Callable[[Any], object], what: Any) -> None:

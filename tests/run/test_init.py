@@ -1,15 +1,19 @@
 """`--init`: the weights of a run as the beginning of another."""
 
+import dataclasses
 import json
 import shutil
+import signal
 
 import numpy as np
 import pytest
 
+from minivit.data.idx import write_idx
 from minivit.errors import ConfigError
 from minivit.run import Interrupted, load_run, resume_run, start_run
 from minivit.train import TrainConfig
-from tests.tools import tiny
+from minivit.vit import ViT
+from tests.tools import runs, tiny
 
 ONE_STEP = TrainConfig(epochs=1, batch_size=60, threads=1, learning_rate=1e-30, validation=0)
 
@@ -79,6 +83,117 @@ def test_what_does_not_fit_is_named(data, first, tmp_path):
     with pytest.raises(ConfigError, match="the model settings do not fit .* has another shape there"):
         start_run(data, str(tmp_path / "run"), {"dim": 16}, ONE_STEP, init=str(first))
     colour = tiny.write_data(tmp_path / "colour", shape=(3, 8, 8))
-    with pytest.raises(ConfigError, match=r"reads images of \(1, 8, 8\).* in 3 classes, the data have \(3, 8, 8\)"):
+    with pytest.raises(ConfigError, match=r"reads images of \(1, 8, 8\).*, the data have \(3, 8, 8\): choose another"):
         start_run(colour, str(tmp_path / "run"), {}, ONE_STEP, init=str(first))
     assert not (tmp_path / "run").exists()
+
+
+# A new head, another size
+
+
+def more_classes(folder, shape=(1, 8, 8)):
+    return tiny.write_data(folder, shape=shape, classes=5)
+
+
+@pytest.mark.parametrize("head_hidden", [None, 6])
+def test_other_classes_get_a_new_head_of_zeros(head_hidden, data, first, tmp_path):
+    said, settings = [], {} if head_hidden is None else {"head_hidden": head_hidden}
+    other = more_classes(tmp_path / "other")
+    run = start_run(other, str(tmp_path / "run"), settings, ONE_STEP, init=str(first), say=said.append)
+    assert said[1] == f"starts from {first}, with a new head of zeros for 5 classes"
+    before, after = load_run(first).model.params, run.model.params
+    last = "head.weight" if head_hidden is None else "head.fc2.weight"
+    assert after[last].shape[1] == 5 and abs(after[last]).max() < 1e-6
+    for name in set(before) - {"head.weight", "head.bias"}:
+        np.testing.assert_allclose(after[name], before[name], rtol=0, atol=1e-6)
+    assert run.result["test_loss"] == pytest.approx(np.log(5), rel=1e-5)
+
+
+def test_the_same_classes_under_other_names_get_a_new_head_too(data, first, tmp_path):
+    """Labels 3, 4 and 7 are not the classes 0, 1 and 2."""
+    folder = shutil.copytree(data, tmp_path / "other")
+    for part, count in (("train", 60), ("t10k", 20)):
+        labels = np.array([3, 4, 7], "uint8")[tiny.images(count)[1]]
+        write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
+    said = []
+    run = start_run(str(folder), str(tmp_path / "run"), {}, ONE_STEP, init=str(first), say=said.append)
+    assert "a new head of zeros for 3 classes" in said[1] and run.model.config.class_names == ("3", "4", "7")
+    again = start_run(str(folder), str(tmp_path / "again"), {}, ONE_STEP, init=str(run.folder), say=said.append)
+    assert f"starts from {run.folder}" in said
+    np.testing.assert_allclose(again.model.params.flat, run.model.params.flat, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{"classes": None}, {"classes": 3, "embedding": True}])
+def test_a_model_without_classes_gets_a_head(settings, data, tmp_path):
+    ViT(dataclasses.replace(tiny.config(), **settings)).save(tmp_path / "model.safetensors")
+    said = []
+    path = str(tmp_path / "model.safetensors")
+    run = start_run(data, str(tmp_path / "run"), {}, ONE_STEP, init=path, say=said.append)
+    assert said[1] == f"starts from {path}, with a new head of zeros for 3 classes"
+    assert run.model.config.predicts and run.model.config.classes == 3
+
+
+def test_another_size_has_its_positions_resized(data, first, tmp_path):
+    small = tiny.write_data(tmp_path / "small", shape=(1, 12, 8))
+    with pytest.raises(ConfigError, match=r"\(1, 12, 8\): --image-size 12x8 resizes its positions"):
+        start_run(small, str(tmp_path / "run"), {}, ONE_STEP, init=str(first))
+    run = start_run(small, str(tmp_path / "run"), {}, ONE_STEP, init=str(first), image_size=(12, 8))
+    expected = ViT.load(first / "model.safetensors", image_size=(12, 8))
+    np.testing.assert_allclose(run.model.params.flat, expected.params.flat, rtol=0, atol=1e-6)
+    assert run.model.config == expected.config and run.model.preprocessing.size == (12, 8)
+    other = tiny.write_data(tmp_path / "other", shape=(1, 9, 9))
+    with pytest.raises(ConfigError, match="its patches of 4 do not divide them"):
+        start_run(other, str(tmp_path / "run2"), {}, ONE_STEP, init=str(first))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"freeze": 1},
+        {"freeze": "all", "patience": 2},
+        {"layer_decay": 0.6, "ema": 0.9},
+        {"freeze": 1, "layer_decay": 0.6, "ema": 0.9, "patience": 2},
+    ],
+)
+def test_transfer_is_resumed_to_the_same_bytes(settings, first, tmp_path, at_step):
+    """Also when it was killed before its first state was there: then the model is made anew."""
+    data = tiny.write_data(tmp_path / "data", shape=(1, 12, 8), classes=5)
+    config = TrainConfig(epochs=3, batch_size=18, threads=1, learning_rate=0.01, **settings)
+
+    def start(name):
+        return start_run(data, str(tmp_path / name), {"dropout": 0.1}, config, init=str(first), image_size=(12, 8))
+
+    whole = start("whole")
+    for name, step in (("begun", 1), ("run", 4)):
+        at_step(step, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(Interrupted):
+            start(name)
+    for name in ("state.safetensors", "metrics.jsonl"):
+        (tmp_path / "begun" / name).unlink()
+    for name in ("begun", "run"):
+        resume_run(tmp_path / name)
+        assert runs.same_model(tmp_path / name, whole.folder)
+        assert runs.steps_of(tmp_path / name) == runs.steps_of(whole.folder)
+
+
+def test_what_learns_is_said(data, first, tmp_path):
+    said = []
+    config = TrainConfig(**{**ONE_STEP.to_dict(), "freeze": "all"})
+    run = start_run(data, str(tmp_path / "run"), {}, config, init=str(first), say=said.append)
+    assert f"{run.model.params.flat.size} parameters, of which 27 learn, 1 epochs" in said[0]  # 8 features, 3 classes
+    before = load_run(first).model.params
+    assert all(run.model.params[name].tobytes() == before[name].tobytes() for name in before if "head" not in name)
+
+
+def test_a_class_with_over_ten_times_as_many_images_is_named(tmp_path):
+    said, config = [], TrainConfig(epochs=1, batch_size=60, threads=1, validation=0)
+    images, _ = tiny.images(60)
+    for rare, folder in ((5, tmp_path / "ten"), (4, tmp_path / "more")):
+        data = tiny.write_data(folder)
+        write_idx(folder / "train-labels-idx1-ubyte", np.repeat([0, 1, 2], [50, 60 - 50 - rare, rare]).astype("uint8"))
+        start_run(data, str(tmp_path / f"run{rare}"), tiny.MODEL, config, say=said.append)
+    found = [line for line in said if "training images are of class" in line]
+    assert found == [
+        "note: 50 training images are of class 0 and 4 of class 2: the accuracy says little of rare classes; "
+        "minivit eval shows it for each"
+    ]
