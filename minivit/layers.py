@@ -2,9 +2,10 @@
 lower rates."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .config import ViTConfig
+from .muon import Matrices
 from .params import Params
 from .settings import check
 
@@ -47,3 +48,16 @@ def layer_rates(names: Iterable[str], depth: int, decay: float) -> dict[str, flo
     Transformers.
     """
     return {name: decay ** max(0, depth + 1 - layer_of(name, depth)) for name in names}
+
+
+def block_matrices(shapes: Mapping[str, tuple[int, ...]], rates: Mapping[str, float]) -> list[Matrices]:
+    """The weight matrices of the blocks in the flat vector, queries, keys and values as three; rates: the relative
+    learning rate of each parameter by name."""
+    found, start = [], 0
+    for name, shape in shapes.items():
+        stop = start + math.prod(shape)
+        if name.startswith("blocks.") and len(shape) == 2:
+            count = 3 if name.endswith("qkv.weight") else 1
+            found.append(Matrices(slice(start, stop), shape[0], count, shape[1] // count, rates[name]))
+        start = stop
+    return found

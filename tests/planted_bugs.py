@@ -574,6 +574,29 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             ),
         ],
     },
+    "muon": {
+        "beta * some.of(momentum) + (1 - beta) * some.of(grads)": [
+            Bug("some.of(momentum)", "optim", "matrices"),
+            Bug("beta * some.of(momentum) + beta * some.of(grads)", "optim", "matrices"),
+        ],
+        "moves *= learning_rate * math.sqrt(max(rows, columns))": [
+            Bug("moves *= learning_rate", "optim", "matrices"),
+            Bug("moves *= learning_rate * math.sqrt(rows)", "optim", "matrices"),
+        ],
+        "W *= 1 - some.rate * learning_rate * decay": [
+            Bug("W *= 1 - decay", "optim", "matrices"),
+            Bug("W *= 1 - learning_rate * decay", "optim", "matrices"),
+        ],
+        "W -= some.rate * move": [
+            Bug("W -= move", "optim", "matrices"),
+            Bug("W += some.rate * move", "optim", "matrices"),
+        ],
+        "start += some.n": [Bug("start += 1", "optim", "matrices")],
+        'xp.sqrt(xp.einsum("nrc,nrc->n", X, X))': [Bug('xp.einsum("nrc,nrc->n", X, X)', "optim", "matrices")],
+        "P = c * (XX @ XX)": [Bug("P = c * XX", "optim", "matrices")],
+        "P += b * XX": [Bug("P -= b * XX", "optim", "matrices")],
+        "pX += a * X": [Bug("pX += X", "optim", "matrices")],
+    },
     "optim": {
         "state.step += 1": [
             # shipped: the step number stays at 1

@@ -32,10 +32,11 @@ TABLE = {
     "ops": Unit("errors backend", "einops"),
     "params": Unit("errors backend"),
     "optim": Unit("backend params"),
+    "muon": Unit("backend", ""),
     "config": Unit("settings ops", ""),
     "shapes": Unit("config", ""),
     "masks": Unit("backend config ops"),
-    "layers": Unit("config params settings", ""),
+    "layers": Unit("config muon params settings", ""),
     "embedding": Unit("errors backend config masks ops params", ""),
     "model": Unit("backend config embedding layers masks ops params", ""),
     "initial": Unit("config params rng shapes"),
@@ -58,7 +59,7 @@ TABLE = {
     "__main__": Unit("...", ""),
 }
 APART = {("train", "gradcheck"), ("run", "gradcheck"), ("learn", "train"), ("learn", "run"), ("learn", "gradcheck")}
-PURE = {"ops", "model", "layers", "params", "optim"}  # mathematics: no files, no clocks, no threads
+PURE = {"ops", "model", "layers", "params", "optim", "muon"}  # mathematics: no files, no clocks, no threads
 PURE_STANDARD_LIBRARY = {"collections", "dataclasses", "functools", "itertools", "math", "types", "typing"}
 
 

@@ -115,6 +115,38 @@ def check_average(optim: ModuleType) -> None:
             assert_equal(f"ema after step {t}", ema, expected)
 
 
+def muon(M: np.ndarray) -> np.ndarray:
+    """Jordan et al.'s orthogonalisation by the singular values themselves: U p(p(p(p(p(s/|s|))))) Vᵀ."""
+    U, s, Vt = np.linalg.svd(M, full_matrices=False)
+    s = s / math.sqrt((s * s).sum())
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return (U * s) @ Vt
+
+
+def check_muon(muon_module: ModuleType) -> None:
+    """Steps of a wide matrix, a tall one, and three side by side, with entries between them that Muon must leave."""
+    Matrices = muon_module.Matrices
+    rng = np.random.default_rng(7)
+    places = [Matrices(slice(2, 17), 3, 1, 5), Matrices(slice(17, 41), 6, 1, 4, 0.5), Matrices(slice(44, 104), 4, 3, 5)]
+    places.append(Matrices(slice(105, 125), 4, 1, 5))
+    params, grads, momentum = (rng.normal(size=126) for _ in range(3))
+    expected, given = params.copy(), (grads.copy(), momentum.copy())
+    for place, rows, count, columns, rate in places:
+        together = (rows, count, columns)
+        for i in range(count):
+            W = expected[place].reshape(together)[:, i]
+            G, m = grads[place].reshape(together)[:, i], momentum[place].reshape(together)[:, i]
+            move = 0.3 * rate * math.sqrt(max(rows, columns)) * muon(0.9 * m + 0.1 * G)
+            W[...] = W - 0.3 * rate * 0.2 * W - move
+    muon_module.muon_step(params, grads, momentum, places, 0.3, 0.2, 0.9)
+    for place, *_ in places:
+        assert_equal("matrices", params[place], expected[place])
+    assert_equal("params", params, expected)
+    assert_equal("grads", grads, given[0])
+    assert_equal("momentum", momentum, given[1])
+
+
 CHECKS = {
     check.__name__.removeprefix("check_"): check
     for check in (check_adamw, check_adamw_defaults, check_clipping, check_decay, check_schedule, check_average)

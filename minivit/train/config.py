@@ -27,6 +27,12 @@ class TrainConfig:
     clip_norm: float | None = option(1.0, "largest norm of the gradient; a longer one is scaled down to it", none="off")
     beta1: float = option(0.9, "decay rate of AdamW's running mean of the gradient")
     beta2: float = option(0.99, "decay rate of AdamW's running mean of the squared gradient")
+    muon: float | None = option(
+        None,
+        "peak learning rate of Muon, for the weight matrices of the blocks; AdamW trains the rest",
+        none="off",
+    )
+    muon_decay: float = option(0.05, "weight decay of the matrices that Muon trains")
     ema: float | None = option(
         None, "EMA decay of the weights, 0.999 for example: the averaged weights are saved as the model", none="off"
     )
@@ -57,10 +63,10 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "threads", "save_every", "log_every", "patience"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
-        for name in ("learning_rate", "clip_norm"):
+        for name in ("learning_rate", "clip_norm", "muon"):
             value = getattr(self, name)
             check(value is None or value > 0, f"{name} must be positive, not {value}")
-        for name in ("weight_decay", "augment", "seed", "validation", "tta"):
+        for name in ("weight_decay", "muon_decay", "augment", "seed", "validation", "tta"):
             value = getattr(self, name)
             check(value is None or value >= 0, f"{name} must be at least 0, not {value}")
         for name, most in (("augment", STRONGEST), ("tta", MOST_COPIES)):

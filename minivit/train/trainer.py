@@ -7,8 +7,9 @@ import numpy as np
 
 from ..backend import Array, errstate, is_host_float, to_device
 from ..errors import ConfigError, TrainingError
-from ..layers import frozen_layers, layer_rates, trained
+from ..layers import block_matrices, frozen_layers, layer_rates, trained
 from ..machine import available_cores
+from ..muon import muon_step
 from ..optim import (
     AdamWState,
     adamw_step,
@@ -47,7 +48,7 @@ class StepResult(NamedTuple):
 
 
 class Trainer:
-    """AdamW on a model's parameters, one batch at a time.
+    """AdamW on a model's parameters, with config.muon Muon on the matrices of the blocks; one batch at a time.
 
     total_steps: how many steps there will be, for the learning rate's cosine; None keeps the rate constant after
     the warm-up. `trained` are the parameters that learn: all of them, or with config.freeze those behind the first
@@ -72,10 +73,16 @@ class Trainer:
         self.ema = learns.flat.copy() if config.ema else None
         self.best = learns.flat.copy() if config.patience else None
         self.decay = to_device(decay_vector(learns.shapes, config.weight_decay, model.dtype), model.device)
-        self.rates: Array | float = 1.0  # of each entry, relative to the schedule's
+        rates = dict.fromkeys(learns, 1.0)  # of each parameter, relative to the schedule's
         if config.layer_decay is not None:
             rates = layer_rates(learns, model.config.depth, config.layer_decay)
-            self.rates = to_device(rates_vector(learns.shapes, rates, model.dtype), model.device)
+        self.matrices = [] if config.muon is None else block_matrices(learns.shapes, rates)
+        self.rates: Array | float = 1.0  # AdamW's, of each entry
+        if config.layer_decay is not None or self.matrices:
+            entries = rates_vector(learns.shapes, rates, model.dtype)
+            for some in self.matrices:
+                entries[some.place] = 0.0  # these are Muon's
+            self.rates = to_device(entries, model.device)
         self.pool = WorkerPool(config.threads or (available_cores() if model.device == "cpu" else 1))
 
     def __repr__(self) -> str:
@@ -133,6 +140,9 @@ class Trainer:
             )
         with errstate(under="ignore"):  # a square too small for float32 is as good as zero
             adamw_step(params, grads.flat, state, rate, self.decay, config.beta1, config.beta2, rates=self.rates)
+            if config.muon is not None:
+                own = config.muon * rate / config.learning_rate  # the same schedule
+                muon_step(params, grads.flat, state.m, self.matrices, own, config.muon_decay, config.beta1)
             if self.ema is not None and config.ema is not None:
                 ema_step(self.ema, params, config.ema, state.step)
         return StepResult(loss, correct, grad_norm)
