@@ -16,8 +16,9 @@ def test_gradients_of_the_default_model_are_numpys():
     both.assert_same_gradients(both.ViTConfig(dropout=0.1, attention_dropout=0.1, drop_path=0.1), count=128)
 
 
-def test_three_steps_are_numpys():
-    both.assert_same_training(steps=3)
+@pytest.mark.parametrize("muon", [None, 0.01])
+def test_three_steps_are_numpys(muon):
+    both.assert_same_training(steps=3, muon=muon)
 
 
 def test_predictions_are_numpys():

@@ -13,8 +13,9 @@ def test_gradients_are_numpys(name):
     both.assert_same_gradients(both.CONFIGS[name])
 
 
-def test_three_steps_are_numpys():
-    both.assert_same_training(steps=3)
+@pytest.mark.parametrize("muon", [None, 0.01])
+def test_three_steps_are_numpys(muon):
+    both.assert_same_training(steps=3, muon=muon)
 
 
 def test_predictions_are_numpys():

@@ -105,15 +105,15 @@ def assert_same_gradients(config: ViTConfig, count: int = 7) -> None:
         assert_agrees(name, gpu.grads[name], grad)
 
 
-def trainer(device: str, threads: int = 1) -> Trainer:
+def trainer(device: str, threads: int = 1, muon: float | None = None) -> Trainer:
     """Clipping that bites, label smoothing, and a model with every dropout."""
-    settings = TrainConfig(learning_rate=1e-2, clip_norm=0.5, label_smoothing=0.1, seed=4, threads=threads)
+    settings = TrainConfig(learning_rate=1e-2, clip_norm=0.5, label_smoothing=0.1, seed=4, threads=threads, muon=muon)
     return Trainer(ViT(DROPPING, seed=3, device=device), settings)
 
 
-def assert_same_training(steps: int = 3) -> None:
+def assert_same_training(steps: int = 3, muon: float | None = None) -> None:
     """Trainer.step: the loss of every step, and the parameters and the optimiser's state after the last."""
-    cpu, gpu = trainer("cpu"), trainer("gpu")
+    cpu, gpu = trainer("cpu", muon=muon), trainer("gpu", muon=muon)
     start = cpu.model.params.copy()
     for i in range(steps):
         cpu_loss, gpu_loss = cpu.step(*batch()), gpu.step(*batch())
