@@ -71,7 +71,9 @@ def adamw_step(
             f"parameters {params.shape}, gradient {grads.shape} and state {state.m.shape} must have the same shape"
         )
     xp = array_module(params)
+    decay = xp.asarray(decay, params.dtype)
 
+    # CuPy's kernel multiplies two scalars in half precision: each must meet an array first
     def step(
         params: Array,
         grads: Array,
@@ -91,8 +93,9 @@ def adamw_step(
         rms *= of_v  # (2) sqrt(vhat)
         rms += eps
         move = m / rms
-        move *= of_m * rates  # (2) (3)
-        params *= 1 - rate * rates * decay  # (3)
+        move *= of_m  # (2) (3)
+        move *= rates
+        params *= 1 - decay * rate * rates  # (3)
         params -= move
 
     state.step += 1

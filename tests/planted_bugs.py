@@ -639,12 +639,15 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("learning_rate", "optim", "params after step"),
             Bug("learning_rate / (1 - beta1)", "optim", "params after step"),
         ],
-        "move *= of_m * rates": [
-            Bug("move *= of_m", "optim", "params after step"),
+        "move *= of_m": [
+            Bug("pass", "optim", "params after step"),
         ],
-        "params *= 1 - rate * rates * decay": [
+        "move *= rates": [
+            Bug("pass", "optim", "params after step"),
+        ],
+        "params *= 1 - decay * rate * rates": [
             Bug("params *= 1 - decay", "optim", "params after step"),
-            Bug("params *= 1 - rate * decay", "optim", "params after step"),
+            Bug("params *= 1 - decay * rate", "optim", "params after step"),
             # decay that passes through the moments
             Bug("grads += decay * params", "optim", "params after step"),
         ],
