@@ -464,12 +464,15 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "model": {
-        "dx, *dhead = linear_backward(dx, head, out)": [
-            Bug("dx, *dhead = linear_backward(2 * dx, head, out)", "model, learned, cls", "head.weight"),
+        "dx = head_backward(dlogits, head, grads)": [
+            Bug("dx = head_backward(dlogits[::-1], head, grads)", "model, learned, cls", "head.weight"),
         ],
-        "dx, *dhead = mlp_backward(dx, head, out)": [
+        "dx, *dhead = linear_backward(dx, cache, out)": [
+            Bug("dx, *dhead = linear_backward(2 * dx, cache, out)", "model, learned, cls", "head.weight"),
+        ],
+        "dx, *dhead = mlp_backward(dx, cache, out)": [
             Bug(
-                "dx, *dhead = mlp_backward(dx, head, out)\n        dx = dx[::-1]",
+                "dx, *dhead = mlp_backward(dx, cache, out)\n        dx = dx[::-1]",
                 "model, MLP head", "norm.weight",
             ),
         ],
@@ -492,7 +495,7 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
                 "model, norm after the pool", "blocks.1.mlp.fc2.weight",
             ),
         ],
-        "in reversed(range(config.depth))": [
+        "in reversed(range(max(0, frozen - 1), config.depth))": [
             Bug("in range(config.depth)", "model, learned, mean", "blocks.0.norm1.weight"),
         ],
         "dx, *dparts = block_backward(dx, blocks[i], parts)": [
