@@ -175,17 +175,15 @@ def peak_memory() -> int | None:
 
 def software() -> dict[str, Any]:
     """Versions of what this process has imported, and the kernels of its BLAS as threadpoolctl names them."""
-    from threadpoolctl import threadpool_info
+    from minivit.blas import kernels
 
-    libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
     return {
         "versions": {
             "Python": platform.python_version(),
             **{name: version(package) for name, package in PACKAGES.items() if package in sys.modules},
         },
-        "blas": sorted({f"{info['internal_api']} {info['version']} {info.get('architecture', '')}".strip()
-                        for info in libraries}),
-    }  # fmt: skip
+        "blas": kernels(),
+    }
 
 
 PACKAGES = {"NumPy": "numpy", "PyTorch": "torch"}

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from minivit.machine import available_cores
+from minivit.machine import available_cores, processor
 
 from .contenders import CONTENDERS, PRODUCTS, PYTORCH
 from .workload import BATCHES, MODELS, Job
@@ -124,16 +124,6 @@ def machine(reports: list[list[Report]]) -> str:
     software = ", ".join(f"{name} {version}" for name, version in versions.items())
     system = f"{platform.system()} {platform.machine()}"
     return f"{processor()}, {available_cores()} cores, {system}; {software}; {', '.join(kernels)}"
-
-
-def processor() -> str:
-    """The processor's name, if the system reports it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown processor"
 
 
 def arguments(description: str, steps: int) -> argparse.ArgumentParser:

@@ -101,9 +101,23 @@ def to_device(array: Array, device: str) -> Array:
     return to_host(array) if xp is np else xp.asarray(array)
 
 
-def to_host(array: Array) -> np.ndarray:
-    """The array as a NumPy array; waits for the GPU if it lives there."""
-    return array.get() if array_module(array) is not np else np.asarray(array)
+def to_host(array: Array, out: np.ndarray | None = None) -> np.ndarray:
+    """The array as a NumPy array, in `out` if that is given; waits for the GPU if it lives there."""
+    if array_module(array) is not np:
+        return array.get(out=out)
+    if out is None:
+        return np.asarray(array)
+    out[...] = array
+    return out
+
+
+def host_buffer(size: int, dtype: Any, device: str) -> np.ndarray:
+    """A vector (size,) on the host whose values are not set; for a GPU in pinned memory, between which and its own it
+    copies without a detour."""
+    xp = device_module(device)
+    if xp is np:
+        return np.empty(size, dtype)
+    return np.frombuffer(xp.cuda.alloc_pinned_memory(size * np.dtype(dtype).itemsize), dtype, size)
 
 
 def same_values(one: Array, other: Array) -> bool:

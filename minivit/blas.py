@@ -53,4 +53,12 @@ def _controller(modules: int) -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def kernels() -> list[str]:
+    """The BLAS libraries of this process, each with its version and the processor family that its kernels are for."""
+    libraries = [info for info in _controller(len(sys.modules)).info() if info["user_api"] == "blas"]
+    return sorted(
+        {f"{info['internal_api']} {info['version']} {info.get('architecture', '')}".strip() for info in libraries}
+    )
+
+
 BLAS = _Limit()

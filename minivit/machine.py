@@ -1,21 +1,26 @@
-"""The machine that this process is on: its cores, and how its C library keeps memory."""
+"""The machine that this process is on: its processor and cores, and how its C library keeps memory."""
 
 import ctypes
 import os
 import platform
+import sys
 from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt's parameters, from glibc's malloc.h
 
 
-def available_cores() -> int:
-    """The number of cores that this process may use: those of its CPU affinity, limited by its container's quota and by
-    OMP_NUM_THREADS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def own_cores() -> list[int]:
+    """The cores that the system lets this process use, by number."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
+
+
+def available_cores(sharing: int = 1) -> int:
+    """The number of cores that this process may use, at least one: those of its CPU affinity, limited by its
+    container's quota, divided by the number of processes that share them; no more than OMP_NUM_THREADS."""
     quotas = [_quota("cpu.max"), _quota("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")]  # control groups 2 and 1
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is for nested loops
-    limits = [cores, *quotas, int(asked) if asked.isdecimal() and int(asked) else None]
-    return max(1, min(limit for limit in limits if limit is not None))
+    cores = min(len(own_cores()), *(quota for quota in quotas if quota is not None), sys.maxsize)
+    return max(1, min(cores // sharing, int(asked) if asked.isdecimal() and int(asked) else cores))
 
 
 def _quota(*files: str) -> int | None:
@@ -44,3 +49,13 @@ def keep_freed_memory() -> bool:
         and mallopt(M_TRIM_THRESHOLD, 1 << 30)
         and mallopt(M_TOP_PAD, 64 << 20)
     )
+
+
+def processor() -> str:
+    """The processor's name, if the system reports it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"

@@ -1,9 +1,10 @@
-"""Loss and gradient of a batch, computed in shards on threads and summed in a fixed order.
+"""Loss and gradient of a batch, computed in shards, on threads and in ranks, and summed in a fixed order.
 
 A shard is a slice of the batch, large enough that Python's overhead is small and small enough that it needs little
-memory. The shards depend on the model and the batch size only, never on the number of threads, so the result is the
-same to the last bit for any number of threads. NumPy releases the interpreter's lock while it computes; each thread
-uses one BLAS thread (except with Apple's Accelerate, whose threads threadpoolctl cannot limit).
+memory. The shards depend on the model and the batch size only, and the order of their sum on their number only, so the
+result is the same to the last bit for any number of threads and of ranks. NumPy releases the interpreter's lock while
+it computes; each thread uses one BLAS thread (except with Apple's Accelerate, whose threads threadpoolctl cannot
+limit).
 """
 
 import os
@@ -20,11 +21,13 @@ from .backend import Array, array_module, device_of, to_device, to_host
 from .blas import BLAS
 from .config import ViTConfig
 from .errors import TrainingError
+from .layers import trained
 from .masks import draw_masks
 from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
 from .preprocess import to_inputs
+from .ranks import ALONE, Ranks, tree_sum
 from .rng import DROPOUT, generator
 from .settings import check_count
 
@@ -43,12 +46,14 @@ class WorkerPool:
     """Threads that compute shards; BLAS is limited to one thread meanwhile.
 
     threads: the number of worker threads; with 1, the calling thread computes. The threads are started at the first
-    use, and anew in a forked process; copies and pickles do not include them. Several threads may use one pool.
-    Raises ConfigError for fewer than one thread.
+    use, and anew in a forked process; copies and pickles do not include them, nor other ranks. Several threads may use
+    one pool. ranks: those that compute every batch together; all of them then need a pool, and the same batches.
+    Raises ConfigError for fewer than one thread, and for a number of ranks that cannot share a batch.
     """
 
-    def __init__(self, threads: int = 1) -> None:
-        self.threads = check_count("threads", threads)
+    def __init__(self, threads: int = 1, ranks: Ranks = ALONE) -> None:
+        self.threads, self.ranks = check_count("threads", threads), ranks
+        ranks.check()
         self._started: tuple[int, ThreadPoolExecutor] | None = None  # the process, and the threads in it
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -174,15 +179,35 @@ def loss_and_grads(
         return BatchResult(loss * share, correct, grads)
 
     parts = _shards_of(images, config)
-    with closing(
-        pool.map(compute, list(enumerate(parts)), sequential=below_thread_threshold(parts, config))
-    ) as results:
-        loss, correct, grads = next(results)
-        for result in results:
-            loss, correct = loss + result.loss, correct + result.correct
-            grads.flat += result.grads.flat
+    own = pool.ranks.own(len(parts))
+    shards_here, alone = list(enumerate(parts))[own], below_thread_threshold(parts, config)
+    with closing(pool.map(compute, shards_here, sequential=alone)) as results:
+        result = tree_sum(results, len(shards_here), _add) if shards_here else None
+    if result is None or pool.ranks.size > 1:
+        grads = trained(params, config, frozen).empty_like() if result is None else result.grads
+        return _over_ranks(result, grads, pool.ranks, len(parts))
     xp = array_module(params.flat)
-    return BatchResult(xp.asarray(loss), xp.asarray(correct), grads)
+    return BatchResult(xp.asarray(result.loss), xp.asarray(result.correct), result.grads)
+
+
+def _add(one: BatchResult, other: BatchResult) -> BatchResult:
+    one.grads.flat += other.grads.flat
+    return BatchResult(one.loss + other.loss, one.correct + other.correct, one.grads)
+
+
+def _over_ranks(result: BatchResult | None, grads: Params, ranks: Ranks, count: int) -> BatchResult:
+    """The sum of what the ranks have computed of a batch of `count` shards, in `grads`; a rank without a shard brings
+    None. Gradient, loss and number of correct images travel as one vector, over the host."""
+    flat, device, xp = grads.flat, device_of(grads.flat), array_module(grads.flat)
+    rows = ranks.rows(flat.size + 2, flat.dtype, device)
+    vector = rows.reshape(-1)[: flat.size + 2]
+    if result is not None:
+        to_host(flat, out=vector[:-2])
+        vector[-2:] = float(result.loss), int(result.correct)
+    ranks.sum(rows, count)
+    flat[...] = to_device(vector[:-2], device)
+    loss, correct = vector[-2:].copy()
+    return BatchResult(xp.asarray(loss), xp.asarray(int(correct)), grads)
 
 
 def predict_logits(params: Params, images: "np.ndarray | Pictures", config: ViTConfig, pool: WorkerPool) -> np.ndarray:
@@ -199,9 +224,12 @@ def predict_logits(params: Params, images: "np.ndarray | Pictures", config: ViTC
         return vit_forward(params, to_device(inputs, device), config, keep_cache=False)[0]
 
     parts = _shards_of(images, config)
-    xp = array_module(params.flat)
-    results = list(pool.map(compute, parts, sequential=below_thread_threshold(parts, config)))
-    logits = to_host(xp.concatenate(results))
+    own, alone = parts[pool.ranks.own(len(parts))], below_thread_threshold(parts, config)
+    results = list(pool.map(compute, own, sequential=alone))
+    logits = to_host(array_module(params.flat).concatenate(results)) if own else np.empty(0, params.flat.dtype)
+    if pool.ranks.size > 1:
+        everywhere = b"".join(pool.ranks.gather(logits.tobytes()))
+        logits = np.frombuffer(bytearray(everywhere), logits.dtype).reshape(len(images), -1)
     if not np.isfinite(logits).all():
         raise TrainingError(
             "a logit is not finite: the model's parameters hold NaN, infinity or too large values; if training caused "

@@ -46,6 +46,7 @@ TABLE = {
     "data": Unit("errors atomic", "numpy tqdm"),
     "machine": Unit("", ""),
     "blas": Unit("", "threadpoolctl"),
+    "ranks": Unit("errors backend machine blas", "numpy mpi4py"),
     "parallel": Unit("..."),
     "vit": Unit("..."),
     "__init__": Unit("...", ""),
@@ -109,6 +110,10 @@ def test_only_the_backend_names_cupy():
     assert [name for name, path in FILES.items() if "cupy" in path.read_text(encoding="utf-8")] == ["backend.py"]
 
 
+def test_only_ranks_names_mpi4py():
+    assert [name for name, path in FILES.items() if "mpi4py" in path.read_text(encoding="utf-8")] == ["ranks.py"]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_no_file_needs_scrolling(name):
     lines = len(FILES[name].read_text(encoding="utf-8").splitlines())
@@ -164,6 +169,7 @@ def test_importing_minivit_does_nothing_else():
     assert "minivit" in loaded
     assert not loaded & {
         "cupy",
+        "mpi4py",
         "torch",
         "scipy",
         "matplotlib",

@@ -459,5 +459,6 @@ cuda = types.SimpleNamespace(
     Device=lambda device=0: types.SimpleNamespace(id=device, synchronize=_synchronize),
     Stream=types.SimpleNamespace(null=_stream),
     get_current_stream=lambda: _stream,
+    alloc_pinned_memory=bytearray,
     runtime=types.SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=_CUDARuntimeError),
 )
