@@ -76,7 +76,12 @@ def _check_labels_of(count: int, labels: np.ndarray, config: ViTConfig) -> None:
 
 def check_pixels(images: Any, config: ViTConfig, labels: Any = None) -> None:
     """Raise DataError or DataTypeError, in one line, for images that are not uint8 (n, C, Sh, Sw) of the config, and
-    for labels that do not match them, as `check_batch` does. Augmentation works on pixels of 0..255."""
+    for labels that do not match them, as `check_batch` does. Augmentation works on pixels of 0..255. Embeddings, floats
+    (n, D), are taken for images of which the head reads what all in front of it has made already."""
+    if getattr(images, "shape", ())[1:] == (config.features,) and images.dtype.kind == "f" and len(images):
+        if labels is not None:
+            _check_labels_of(len(images), np.asarray(labels), config)
+        return
     if getattr(images, "dtype", None) != np.uint8:
         found = getattr(images, "dtype", type(images).__name__)
         raise DataTypeError(f"images must be a uint8 array here, pixels of 0..255, not {found}")

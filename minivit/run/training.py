@@ -19,6 +19,7 @@ from ..train.evaluate import evaluate
 from ..vit import ViT
 from .best import best_of, is_best, out_of_patience
 from .display import Display, Say
+from .embeddings import embedded
 from .folder import STATE, Interrupted, add_metrics, rewind_to_last_save
 from .load import Run
 from .lock import HeldFolder
@@ -104,6 +105,9 @@ def _fit(
     if saves.begun:
         sums, metrics, seconds = load_state(folder / STATE, saves.settings, trainer)
         rewind_to_last_save(folder, metrics)
+    train, valid = images.train, images.valid
+    if config.fixed_embeddings:
+        train, valid = embedded((train, valid), trainer.model, trainer.pool, say, bar)
     learn = f", of which {trainer.trained.flat.size} learn" if trainer.frozen else ""
     line = (
         f"run {folder}: {trainer.model.params.flat.size} parameters{learn}, {epochs} epochs of {count} images "
@@ -113,13 +117,16 @@ def _fit(
         at = f"resumed at step {trainer.state.step} of {trainer.total_steps}"
         line += f"; {at if trainer.state.step else 'nothing was saved yet, it starts from its beginning'}"
 
+    tenth = -(-epochs // 10) if config.fixed_embeddings else 1  # their epochs take less time than to save a state
+    every = config.save_every or tenth * epoch_steps
+
     def save() -> None:
         spent = seconds + time.perf_counter() - started
         saves.save_state(metrics, state_bytes(saves.settings, trainer, sums, metrics, spent))
 
     patience = config.patience
     until = metrics[-1]["epoch"] if out_of_patience(metrics, patience) else epochs
-    steps = fit(trainer, images.train, images.valid, until, sums)
+    steps = fit(trainer, train, valid, until, sums)
     try:
         with contextlib.closing(steps), stop_on_signals() as stop, contextlib.ExitStack() as stack:
             if not saves.folder.locked:
@@ -133,7 +140,7 @@ def _fit(
                     metrics.append(report._asdict())
                     if patience and is_best(metrics):
                         trainer.keep_best()
-                saved = not saves.begun or stop.is_set() or trainer.state.step % (config.save_every or epoch_steps) == 0
+                saved = not saves.begun or stop.is_set() or trainer.state.step % every == 0
                 if saved:
                     save()
                 elif report:

@@ -11,7 +11,8 @@ from ..rng import AUGMENTATION, SHUFFLE, generator
 from .augment import random_affine
 from .trainer import Trainer
 
-Batch = tuple[np.ndarray, np.ndarray]  # normalised images (B, C, Sh, Sw) in the model's dtype, and their labels
+# Normalised images (B, C, Sh, Sw), or embeddings (B, D), in the model's dtype, and their labels.
+Batch = tuple[np.ndarray, np.ndarray]
 
 
 def steps_per_epoch(batch_size: int, images: int) -> int:
@@ -56,6 +57,8 @@ class Prefetcher:
             self._order = epoch, generator(config.seed, SHUFFLE, epoch).permutation(len(self.train.labels))
         rows = self._order[1][place * self.size : (place + 1) * self.size]
         pixels: np.ndarray = self.train.images[rows]
+        if pixels.ndim == 2:
+            return pixels, self.train.labels[rows]
         if config.augment:
             pixels = random_affine(pixels, generator(config.seed, AUGMENTATION, step), config.augment)
         return normalise(pixels, model.config, model.dtype, in_place=True), self.train.labels[rows]

@@ -89,6 +89,11 @@ class TrainConfig:
         """The number of epochs for this number of training images."""
         return self.epochs or max(1, min(MOST_EPOCHS, round(IMAGES_SEEN / images)))
 
+    @property
+    def fixed_embeddings(self) -> bool:
+        """Whether an image has the same embedding in every epoch: all but the head is frozen, nothing is augmented."""
+        return self.freeze == "all" and not self.augment
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
         """The inverse of `to_dict`. Raises ConfigError, in one line, for unknown fields and invalid values."""
