@@ -48,12 +48,15 @@ def adamw_step(
     beta2: float = 0.99,
     eps: float = 1e-8,
     rates: Array | float = 1.0,
+    grad_norm: Array | float = 0.0,
+    clip_norm: float | None = None,
 ) -> None:
-    """One AdamW step, in place on `params` (size,) and `state`; `grads` (size,) is not modified.
+    """One AdamW step, in place on `params` (size,) and `state`; `grads` (size,) is not modified, except by clipping.
 
     `decay` is the weight decay of each entry, (size,), or one value for all; `rates` is what the learning rate of each
-    entry is multiplied by, likewise. Raises ValueError, and changes
-    nothing, for a beta outside [0, 1) and for vectors of different shapes.
+    entry is multiplied by, likewise. With a clip_norm, `grads`, whose norm is `grad_norm`, is first clipped in place as
+    by `clip_by_norm`; on a GPU that is part of the same kernel. Raises ValueError, and changes nothing, for a beta
+    outside [0, 1), for a clip_norm that is not positive and for vectors of different shapes.
 
     Derivation.
       (1) m and v are running means: m = beta1·m + (1 - beta1)·g,  v = beta2·v + (1 - beta2)·g².
@@ -70,6 +73,8 @@ def adamw_step(
         raise ValueError(
             f"parameters {params.shape}, gradient {grads.shape} and state {state.m.shape} must have the same shape"
         )
+    if clip_norm is not None:
+        _check_limit(clip_norm)
     xp = array_module(params)
     decay = xp.asarray(decay, params.dtype)
 
@@ -81,10 +86,13 @@ def adamw_step(
         v: Array,
         decay: Array | float,
         rates: Array | float,
+        grad_norm: Array | float,
         rate: float,
         of_m: float,
         of_v: float,
     ) -> None:
+        if clip_norm is not None:
+            _clip(grads, grad_norm, clip_norm)
         m *= beta1  # (1)
         m += (1 - beta1) * grads
         v *= beta2
@@ -100,7 +108,7 @@ def adamw_step(
 
     state.step += 1
     of_m, of_v = learning_rate / (1 - beta1**state.step), 1 / math.sqrt(1 - beta2**state.step)
-    fused(step, params, grads, state.m, state.v, decay, rates, learning_rate, of_m, of_v)
+    fused(step, params, grads, state.m, state.v, decay, rates, grad_norm, learning_rate, of_m, of_v)
 
 
 def clip_by_norm(grads: Array, limit: float) -> Array:
@@ -110,15 +118,20 @@ def clip_by_norm(grads: Array, limit: float) -> Array:
     is positive.
     Pascanu et al. 2013 (arXiv:1211.5063), algorithm 1.
     """
+    _check_limit(limit)
+    before = norm(grads)
+    fused(lambda grads, before: _clip(grads, before, limit), grads, before)
+    return before
+
+
+def _check_limit(limit: float) -> None:
     if not limit > 0:
         raise ValueError(f"the limit of the norm must be positive, not {limit}")
-    xp, before = array_module(grads), norm(grads)
 
-    def scale(grads: Array, before: Array) -> None:
-        grads *= limit / xp.maximum(before, limit)
 
-    fused(scale, grads, before)
-    return before
+def _clip(grads: Array, before: Array | float, limit: float) -> None:
+    """The lines of clipping, elementwise: `before` is the norm of grads."""
+    grads *= limit / array_module(grads).maximum(before, limit)
 
 
 def norm(vector: Array) -> Array:

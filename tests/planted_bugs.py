@@ -660,9 +660,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "return xp.sqrt(xp.dot(vector, vector))": [
             Bug("return xp.dot(vector, vector)", "optim", "norm"),
         ],
-        "limit / xp.maximum(before, limit)": [
+        "limit / array_module(grads).maximum(before, limit)": [
             Bug("limit / before", "optim", "grads clipped"),
-            Bug("1 / xp.maximum(before, limit)", "optim", "grads clipped"),
+            Bug("1 / array_module(grads).maximum(before, limit)", "optim", "grads clipped"),
         ],
         "weight_decay if len(s) == 2 else 0.0": [
             Bug("weight_decay", "optim", "decay"),

@@ -64,6 +64,7 @@ REFUSED = {
     "a beta1 of one": (lambda: adamw(beta1=1.0), r"beta1 and beta2 .* 1.0 and 0.99"),
     "a negative beta": (lambda: adamw(beta1=-0.5), r"beta1 and beta2 .* -0.5 and 0.99"),
     "a limit of zero": (lambda: clip_by_norm(np.ones(3), 0.0), "limit of the norm must be positive, not 0.0"),
+    "a step that clips to zero": (lambda: adamw(clip_norm=0.0), "limit of the norm must be positive, not 0.0"),
     "a limit that is NaN": (lambda: clip_by_norm(np.ones(3), np.nan), "limit of the norm must be positive, not nan"),
     "a decay of one": (lambda: ema_step(np.ones(3), np.ones(3), 1.0, 1), r"must lie in \[0, 1\), not 1.0"),
     "a decay of two": (lambda: ema_step(np.ones(3), np.ones(3), 2.0, 1), r"must lie in \[0, 1\), not 2.0"),

@@ -13,7 +13,6 @@ from ..muon import muon_step
 from ..optim import (
     AdamWState,
     adamw_step,
-    clip_by_norm,
     decay_vector,
     ema_step,
     norm,
@@ -130,7 +129,7 @@ class Trainer:
             frozen=self.frozen,
         )
         with errstate(all="ignore"):
-            grad_norm = norm(grads.flat) if config.clip_norm is None else clip_by_norm(grads.flat, config.clip_norm)
+            grad_norm = norm(grads.flat)
         if is_host_float(loss) and not math.isfinite(float(loss) + float(grad_norm)):
             raise NotFinite(
                 f"loss {float(loss)} and gradient norm {float(grad_norm)} at step {state.step + 1}, "
@@ -139,7 +138,18 @@ class Trainer:
                 labels,
             )
         with errstate(under="ignore"):  # a square too small for float32 is as good as zero
-            adamw_step(params, grads.flat, state, rate, self.decay, config.beta1, config.beta2, rates=self.rates)
+            adamw_step(
+                params,
+                grads.flat,
+                state,
+                rate,
+                self.decay,
+                config.beta1,
+                config.beta2,
+                rates=self.rates,
+                grad_norm=grad_norm,
+                clip_norm=config.clip_norm,
+            )
             if config.muon is not None:
                 own = config.muon * rate / config.learning_rate  # the same schedule
                 muon_step(params, grads.flat, state.m, self.matrices, own, config.muon_decay, config.beta1)
