@@ -28,12 +28,13 @@ WATCHER: ContextVar[Watcher] = ContextVar("WATCHER")
 class Bug(NamedTuple):
     """A line of a backward pass, and what is planted in its place."""
 
-    name: str  # of the bug
+    name: str  # "layernorm-mean", different for each
+    title: str  # what is wrong, in a few words
     module: str  # "ops.layernorm"
     old: str  # occurs once in the module, within a line
     new: str
-    hint: str  # what a reader may look at to find it
-    reason: str  # why the gradient is wrong
+    hint: str  # where to look, without telling
+    reason: str  # why the gradient is wrong, and which tensors show it
 
     @property
     def file(self) -> str:

@@ -59,7 +59,9 @@ class Passes(NamedTuple):
             params[name] += shift
         mover = _Mover(((node.value, node.name) for node in self.nodes), name, shift)
         with watched_by(mover):
-            output, _ = copies(self.bug).model.vit_forward(params, images, self.config, all_tokens=True)
+            output, _ = copies(self.bug).model.vit_forward(
+                params, images, self.config, keep_cache=False, all_tokens=True
+            )
         loss, _ = self._loss(output)
         return float(loss + shift if name == "loss" else loss)
 

@@ -16,11 +16,9 @@ from ..model import ViTCache
 from ..params import Params
 from ..preprocess import check_images, to_inputs
 from ..rng import FINITE_DIFFERENCE, generator
-from . import operations
 from .copies import Bug
-from .formulas import block_of, gradient_formula, short, value_formula
-from .graph import Node, graph
-from .operations import Gradient
+from .description import description
+from .graph import graph
 from .passes import Passes, Recorded
 
 STEP, ENTRY_STEP = 3e-6, 3e-5  # of the finite differences, relative to the size of the tensor or the entry
@@ -137,35 +135,10 @@ def _rms(x: np.ndarray) -> float:
 
 
 def _steps(passes: Passes, recorded: Recorded) -> dict[str, Step]:
-    """The steps in order, from the nodes and what was recorded."""
-    output, predicts = passes.nodes[-1], passes.config.predicts
-    loss = operations.cross_entropy(passes.label) if predicts else operations.minus_feature(passes.label)
-    nodes = [*passes.nodes, Node("loss", loss, (output.name,), output.value, None)]
-    makers = {node.name: node for node in nodes}
-    readers = {name: (node, i) for node in nodes for i, name in enumerate(node.inputs)}  # the last reader of each
-    order = dict.fromkeys(name for node in nodes for name in (*node.inputs, node.name))
-    return {
-        name: _step(name, recorded.values[name], recorded.gradients[name], makers.get(name), *readers.get(name, ()))
-        for name in order
-    }
-
-
-def _step(
-    name: str, value: np.ndarray, grad: np.ndarray, maker: Node | None, reader: Node | None = None, i: int = 0
-) -> Step:
-    kind = "loss" if reader is None else "activation" if maker else "input" if name == "image" else "parameter"
-    node = maker or reader
-    assert node is not None
-    formula = value_formula(node)
-    if kind in ("input", "parameter"):
-        formula = f"{short(node.name)} = {formula}"
-    gradient = Gradient("1", node.operation.gradients[0].line) if reader is None else reader.operation.gradients[i]
-    value, grad = value.view(), grad.view()
-    value.flags.writeable = grad.flags.writeable = False
-    return Step(
-        name, kind, value, grad, formula,
-        gradient.formula if reader is None else gradient_formula(gradient, reader),
-        maker.inputs if maker else (), node.operation.title,
-        node.operation.line.file, node.operation.line.number, gradient.line.file, gradient.line.number,
-        block_of(name),
-    )  # fmt: skip
+    """The steps in order: what is known of them beforehand, and what was recorded."""
+    steps = {}
+    for known in description(passes.config, passes.label):
+        value, grad = recorded.values[known.name].view(), recorded.gradients[known.name].view()
+        value.flags.writeable = grad.flags.writeable = False
+        steps[known.name] = Step(known.name, known.kind, value, grad, *known[2:])
+    return steps
