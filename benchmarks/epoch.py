@@ -62,7 +62,7 @@ def watched(flags: list[str]) -> Counter[str]:
     Trainer.update = clock.timed(STEP, Trainer.update)  # type: ignore[method-assign]
     Prefetcher.__getitem__ = clock.timed(WAITING, Prefetcher.__getitem__)  # type: ignore[method-assign]
     loop.evaluate = clock.timed("validation", loop.evaluate)
-    batches.random_affine = clock.timed(BESIDE, batches.random_affine)
+    batches.augmented = clock.timed(BESIDE, batches.augmented)
     Display.step = clock.timed("progress bar", Display.step)  # type: ignore[method-assign]
     Display.report = clock.timed("progress bar", Display.report)  # type: ignore[method-assign]
     training.state_bytes = clock.timed("saving the state", training.state_bytes)

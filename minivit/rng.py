@@ -8,6 +8,7 @@ import numpy as np
 
 # The purposes; their numbers are part of a run's identity.
 INITIAL_WEIGHTS, SHUFFLE, AUGMENTATION, DROPOUT, GRADIENT_CHECK, TEST_TIME, FINITE_DIFFERENCE = range(7)
+PHOTOS, MIRROR, ELASTIC, ERASING, MIXING = range(7, 12)
 
 
 def generator(seed: int, purpose: int, first: int = 0, second: int = 0) -> np.random.Generator:

@@ -16,7 +16,7 @@ SOURCES = {module: source_path(module).read_text(encoding="utf-8") for module in
 STATEMENTS = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return)
 DEFINES_A_BACKWARD = re.compile(r"^def [a-z]\w*_backward\(", re.MULTILINE)
 # A line of a backward pass is arithmetic if it has an operator or calls anything but these.
-HARMLESS = {"trained", 
+HARMLESS = {"trained",
     "array_module", "empty", "empty_like", "range", "len", "tuple", "isinstance", "reshape",
     "take", "keep", "block_params",
 }  # fmt: skip

@@ -80,8 +80,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if arguments.split != "train" or full_name(name) != own:
         _warn_of_overlap(run, split)
     keep_freed_memory()
-    tta = _tta(run, arguments)
-    result = measure(run.model, split, WorkerPool(arguments.threads), tta)
+    tta, kind, mirror = _tta(run, arguments)
+    result = measure(run.model, split, WorkerPool(arguments.threads), tta, kind, mirror)
     print(class_table(result, names), confusion_table(result, names), sep="\n\n", end="\n\n")
     print(
         f"{escaped(name)} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of "
@@ -107,7 +107,7 @@ def predict(arguments: argparse.Namespace) -> int:
             status = 2
     if not pictures:
         return status
-    shares = probabilities(run.model, np.stack(pictures), WorkerPool(arguments.threads), _tta(run, arguments))
+    shares = probabilities(run.model, np.stack(pictures), WorkerPool(arguments.threads), *_tta(run, arguments))
     for path, row in zip(paths, shares):
         best = sorted(range(len(row)), key=lambda k: -row[k])[: 3 if config.class_names is None else 5]
         guesses = [f"{config.class_name(k)} ({100 * row[k]:.1f} %)" for k in best]
@@ -204,9 +204,17 @@ def _expanded(names: Sequence[str]) -> Iterator[str]:
         yield from matching or [name]
 
 
-def _tta(run: Run, arguments: argparse.Namespace) -> int:
-    """Over how many augmented copies to average: what the flag says, else what the run was set to."""
-    return run.settings.get("train", {}).get("tta") or 0 if arguments.tta is None else arguments.tta
+def _tta(run: Run, arguments: argparse.Namespace) -> tuple[int, str, bool]:
+    """Over how many augmented copies to average: what the flag says, else what the run was set to; and their kind and
+    whether they are mirrored, as in its training or, where there are no settings, as its pictures are made."""
+    train = run.settings.get("train", {})
+    count = train.get("tta") or 0 if arguments.tta is None else arguments.tta
+    made = run.model.preprocessing or Preprocessing.default(run.model.config)
+    kind = train.get("augmentation") or ("digits" if made.rule == "digit" else "photos")
+    if count and kind == "none":
+        complain("trained without augmentation, so there are no augmented copies to average over", "warning")
+        count = 0
+    return count, kind, bool(train.get("mirror"))
 
 
 def _warn_of_other_ground(run: Run, images: np.ndarray) -> None:

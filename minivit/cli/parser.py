@@ -146,17 +146,20 @@ def _add_tta(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", dest="tta", type=_copies, help=argparse.SUPPRESS)
 
 
-def _number_or(none: str, kind: type, words: tuple[str, ...] = ()) -> Any:
-    """A type for argparse: a number, the word that stands for None, or one of more words."""
+def _value_or(none: str, kind: type, words: tuple[str, ...]) -> Any:
+    """A type for argparse: a number, one of these words, or the word that stands for None. kind str: no number."""
 
-    def number(text: str) -> Any:
-        try:
-            return None if text == none else text if text in words else kind(text)
-        except ValueError:
-            expected = ", ".join(("a number", *words))
-            raise argparse.ArgumentTypeError(f"must be {expected} or the word {none}, not {text!r}") from None
+    numbers = () if kind is str else ("a number",)
 
-    return number
+    def value(text: str) -> Any:
+        if text == none or text in words:
+            return None if text == none else text
+        with contextlib.suppress(ValueError):
+            if numbers:
+                return kind(text)
+        raise argparse.ArgumentTypeError(f"must be {', '.join((*numbers, *words))} or the word {none}, not {text!r}")
+
+    return value
 
 
 def _copies(text: str) -> int:
@@ -210,12 +213,12 @@ def _add_flags(group: Any, config: type) -> None:
         if hint in (bool, bool | None):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **more)
             continue
-        metavar = hint.__name__.upper() if isinstance(hint, type) else None
+        metavar, choices = hint.__name__.upper() if isinstance(hint, type) else None, field.metadata["choices"]
         if isinstance(hint, types.UnionType):  # int | None
             kind = next(one for one in typing.get_args(hint) if one is not types.NoneType)
-            words = field.metadata["choices"] or ()
-            hint, metavar = _number_or(none, kind, words), "|".join((kind.__name__.upper(), *words, none))
-        choices = None if isinstance(hint, types.FunctionType) else field.metadata["choices"]
+            words, choices = choices or (), None
+            metavar = "|".join((*(() if kind is str else (kind.__name__.upper(),)), *words, none))
+            hint = _value_or(none, kind, words)
         group.add_argument(flag, type=hint, choices=choices, metavar=None if choices else metavar, **more)
         if field.name in ALIASES:
             hidden = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS, "dest": field.name}

@@ -75,7 +75,8 @@ def current_settings(settings: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(train, dict):
         return settings
     renamed = {"warmup": "warmup_fraction", "views": "tta"}  # format 0
-    return {**settings, "train": {renamed.get(name, name): value for name, value in train.items()}}
+    current = {renamed.get(name, name): value for name, value in train.items()}
+    return {**settings, "train": {"augmentation": "digits", "mirror": False, **current}}  # what all runs had before
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from ..data import Dataset, full_name, load, sample
 from ..errors import CheckpointError, ConfigError, DataError, DeviceError
 from ..preprocess import Preprocessing
 from ..train import TrainConfig
+from ..train.augmentation import decided
 from ..vit import ViT
 from .display import Say, silent
 from .folder import STATE, shell_name
@@ -22,6 +23,7 @@ from .training import train_in
 from .transfer import base_model, initialised_model
 
 MODEL = "model.safetensors"
+DECIDED = ("augmentation", "mirror")  # of which a run's settings hold what auto decided when it began
 
 
 def resume_run(
@@ -59,6 +61,7 @@ def resume_run(
         settings = {**settings, "device": device, "data": place}
         config = TrainConfig.from_dict(settings["train"])
         images = split_images(dataset, config)
+        config, _ = decided(config, images.train.images)
         init = settings.get("init")
         if init is not None and not os.path.lexists(folder.path / STATE):
             stored_model = ViTConfig.from_dict(settings["model"])
@@ -112,7 +115,11 @@ def _with_settings(
 ) -> dict[str, Any]:
     """The settings of a run with those of the machine changed. Raises ConfigError for others that differ."""
     machine = {name: value for name, value in train_settings.items() if name in MACHINE}
-    fixed = {name: value for name, value in train_settings.items() if name not in MACHINE}
+    fixed = {
+        name: value
+        for name, value in train_settings.items()
+        if name not in MACHINE and not (name in DECIDED and value is None)
+    }
     differ = []
     for before, after in (
         (ViTConfig.from_dict(stored["model"]), ViTConfig.from_dict({**stored["model"], **model_settings})),

@@ -11,6 +11,7 @@ from ..backend import device_module
 from ..data import Dataset, Split, full_name, load, parts, sample, split_validation
 from ..preprocess import Preprocessing
 from ..train import TrainConfig
+from ..train.augmentation import decided
 from ..vit import ViT
 from .display import Say, silent
 from .folder import new_folder
@@ -55,6 +56,7 @@ def start_run(
         base = None if init is None else base_model(init, device, folder.path, model_settings, image_size, pixels)
         dataset = load(data)
         images = split_images(dataset, config)
+        config, why = decided(config, images.train.images)
         if dataset.class_names is not None:
             model_settings = {**model_settings, "class_names": dataset.class_names}
         about: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ def start_run(
             "preprocessing": model.preprocessing.to_dict() if model.preprocessing else None,
             "train": config.to_dict(),
         }
-        return train_in(folder, settings, images, model, config, resume=False, say=say, bar=bar, about=about)
+        return train_in(folder, settings, images, model, config, resume=False, say=say, bar=bar, about=(*about, why))
 
 
 def split_images(dataset: Dataset, config: TrainConfig) -> Images:

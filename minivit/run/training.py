@@ -191,10 +191,12 @@ def _show(stop: Stop, show: Callable[[Any], object], what: Any) -> None:
 
 def _tested(model: ViT, test: Split, trainer: Trainer) -> dict[str, Any]:
     """How the model does on the test images, which are looked at here and nowhere else."""
-    copies = trainer.config.tta
+    config = trainer.config
+    assert config.augmentation is not None and config.mirror is not None  # decided when the run began
+    copies = None if config.augmentation == "none" else config.tta
     measured = plain = evaluate(model, test, trainer.pool)
     if copies:
-        measured = evaluate(model, test, trainer.pool, copies)
+        measured = evaluate(model, test, trainer.pool, copies, config.augmentation, config.mirror)
     return {
         "test_accuracy": measured.accuracy,
         "test_correct": measured.correct,

@@ -7,11 +7,12 @@ import numpy as np
 
 from ..data import Split
 from ..preprocess import normalise
-from ..rng import AUGMENTATION, SHUFFLE, generator
-from .augment import random_affine
+from ..rng import SHUFFLE, generator
+from .augmentation import augmented, decided
 from .trainer import Trainer
 
-# Normalised images (B, C, Sh, Sw), or embeddings (B, D), in the model's dtype, and their labels.
+# Normalised images (B, C, Sh, Sw), or embeddings (B, D), in the model's dtype, and their labels (B,) or, where images
+# are mixed, (B, K).
 Batch = tuple[np.ndarray, np.ndarray]
 
 
@@ -27,6 +28,7 @@ class Prefetcher:
 
     def __init__(self, trainer: Trainer, train: Split, epochs: int) -> None:
         self.trainer, self.train = trainer, train
+        self.config, _ = decided(trainer.config, train.images)
         self.size = min(trainer.config.batch_size, len(train.labels))
         self.epoch_steps = steps_per_epoch(self.size, len(train.labels))
         self.steps = epochs * self.epoch_steps
@@ -51,7 +53,7 @@ class Prefetcher:
 
     def _make(self, step: int) -> Batch:
         """Runs in the executor's one thread only."""
-        config, model = self.trainer.config, self.trainer.model
+        config, model = self.config, self.trainer.model
         epoch, place = divmod(step, self.epoch_steps)
         if self._order[0] != epoch:
             self._order = epoch, generator(config.seed, SHUFFLE, epoch).permutation(len(self.train.labels))
@@ -59,6 +61,5 @@ class Prefetcher:
         pixels: np.ndarray = self.train.images[rows]
         if pixels.ndim == 2:
             return pixels, self.train.labels[rows]
-        if config.augment:
-            pixels = random_affine(pixels, generator(config.seed, AUGMENTATION, step), config.augment)
-        return normalise(pixels, model.config, model.dtype, in_place=True), self.train.labels[rows]
+        pixels, labels = augmented(pixels, self.train.labels[rows], model.config.classes or 0, config, step)
+        return normalise(pixels, model.config, model.dtype, in_place=True), labels

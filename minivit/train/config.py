@@ -4,9 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from ..settings import check, check_count, check_types, option, read_settings
+from ..settings import check, check_choice, check_count, check_types, option, read_settings
 from .augment import STRONGEST
 
+KINDS = ("digits", "photos", "none")  # of augmentation
 IMAGES_SEEN, MOST_EPOCHS = 330_000, 500  # by a training run with epochs=None
 MOST_COPIES = 1000  # augmented copies of a test image; each costs as much as the image itself
 
@@ -36,7 +37,18 @@ class TrainConfig:
     ema: float | None = option(
         None, "EMA decay of the weights, 0.999 for example: the averaged weights are saved as the model", none="off"
     )
-    augment: float | None = option(1.0, "strength of the random rotation, scaling, shear and translation", none="off")
+    augmentation: str | None = option(
+        None,
+        "digits: rotation, scaling, shear and translation; photos: crops and, in colour, brightness, contrast and "
+        "saturation; auto: decided by the training images, and said",
+        KINDS,
+    )
+    augment: float | None = option(1.0, "strength of that augmentation", none="off")
+    mirror: bool | None = option(None, "mirror every second image, left to right; auto: photos in colour")
+    elastic: float | None = option(None, "strength of elastic distortions, 1 for example", none="off")
+    erasing: float | None = option(None, "fraction of the images in which a random rectangle is erased", none="off")
+    mixup: float | None = option(None, "mix images with others; their shares are of Beta(MIXUP, MIXUP)", none="off")
+    cutmix: float | None = option(None, "paste rectangles of other images; as mixup, Beta(CUTMIX, CUTMIX)", none="off")
     freeze: int | str | None = option(
         None, "train only what is behind the embeddings and this many blocks; all: only the head", ("all",), none="off"
     )
@@ -63,13 +75,15 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "threads", "save_every", "log_every", "patience"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
-        for name in ("learning_rate", "clip_norm", "muon"):
+        if self.augmentation is not None:
+            check_choice("augmentation", self.augmentation, KINDS)
+        for name in ("learning_rate", "clip_norm", "muon", "mixup", "cutmix"):
             value = getattr(self, name)
             check(value is None or value > 0, f"{name} must be positive, not {value}")
-        for name in ("weight_decay", "muon_decay", "augment", "seed", "validation", "tta"):
+        for name in ("weight_decay", "muon_decay", "augment", "elastic", "erasing", "seed", "validation", "tta"):
             value = getattr(self, name)
             check(value is None or value >= 0, f"{name} must be at least 0, not {value}")
-        for name, most in (("augment", STRONGEST), ("tta", MOST_COPIES)):
+        for name, most in (("augment", STRONGEST), ("elastic", STRONGEST), ("erasing", 1), ("tta", MOST_COPIES)):
             value = getattr(self, name)
             check(value is None or value <= most, f"{name} must be at most {most}, not {value}")
         for name in ("warmup_fraction", "label_smoothing", "beta1", "beta2", "ema"):
@@ -92,7 +106,13 @@ class TrainConfig:
     @property
     def fixed_embeddings(self) -> bool:
         """Whether an image has the same embedding in every epoch: all but the head is frozen, nothing is augmented."""
-        return self.freeze == "all" and not self.augment
+        return self.freeze == "all" and not self.augments
+
+    @property
+    def augments(self) -> bool:
+        """Whether the training images are changed at random."""
+        strength = None if self.augmentation == "none" else self.augment
+        return any((strength, self.mirror, self.elastic, self.erasing, self.mixup, self.cutmix))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":

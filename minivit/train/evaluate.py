@@ -14,9 +14,8 @@ from ..preprocess import check_pixels, normalise
 from ..rng import TEST_TIME, generator
 from ..settings import check_count
 from ..vit import ViT
-from .augment import random_affine
+from .augmentation import augmented_copy
 
-TTA_STRENGTH = 0.8  # of the random affine maps; chosen on validation images
 IMAGES_AT_ONCE = 1000  # that are augmented together, or fewer if they are large
 VALUES_AT_ONCE = 1 << 22
 
@@ -33,22 +32,30 @@ class Evaluation(NamedTuple):
         return self.correct / self.total
 
 
-def probabilities(model: ViT, images: np.ndarray | Pictures, pool: WorkerPool, tta: int = 0) -> np.ndarray:
+def probabilities(
+    model: ViT,
+    images: np.ndarray | Pictures,
+    pool: WorkerPool,
+    tta: int = 0,
+    kind: str = "digits",
+    mirror: bool = False,
+) -> np.ndarray:
     """Class probabilities (n, K) of uint8 images (n, C, Sh, Sw), in float64 on the host, dropouts off: the mean over
-    each image and `tta` augmented copies of it, each with a small random rotation, scaling, shear and translation, the
-    same in every call. A digit that is misclassified only at its exact position is classified correctly in most copies.
+    each image and `tta` augmented copies of it, the same in every call. kind, mirror: TrainConfig's `augmentation` and
+    `mirror`, which the copies follow; with "none" there are none.
+    A digit that is misclassified only at its exact position is classified correctly in most copies.
     Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops.
     Raises DataError, in one line, for images of another dtype or shape, and for none."""
     model.config.check_predicts()
     check_pixels(images, model.config)
-    tta = check_count("tta", tta, least=0)
+    tta = check_count("tta", tta, least=0) if kind != "none" else 0
     mean = _softmax(model, images, pool)
     count = max(1, min(IMAGES_AT_ONCE, VALUES_AT_ONCE // math.prod(images.shape[1:])))
     for copy in range(tta):
         for part, start in enumerate(range(0, len(images), count)):
             rows = slice(start, start + count)
-            augmented = random_affine(images[rows], generator(0, TEST_TIME, copy, part), TTA_STRENGTH)
-            mean[rows] += _softmax(model, normalise(augmented, model.config, model.dtype, in_place=True), pool)
+            moved = augmented_copy(images[rows], generator(0, TEST_TIME, copy, part), kind, mirror)
+            mean[rows] += _softmax(model, normalise(moved, model.config, model.dtype, in_place=True), pool)
     return mean / (1 + tta)
 
 
@@ -59,7 +66,9 @@ def _softmax(model: ViT, images: np.ndarray | Pictures, pool: WorkerPool) -> np.
         return softmax_forward(logits.astype("float64"))[0]
 
 
-def evaluate(model: ViT, split: Split, pool: WorkerPool, tta: int = 0) -> Evaluation:
+def evaluate(
+    model: ViT, split: Split, pool: WorkerPool, tta: int = 0, kind: str = "digits", mirror: bool = False
+) -> Evaluation:
     """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`.
     Raises DataError, in one line, for what does not fit."""
     model.config.check_predicts()
@@ -69,7 +78,9 @@ def evaluate(model: ViT, split: Split, pool: WorkerPool, tta: int = 0) -> Evalua
     if np.ndim(split.labels) != 1:
         raise DataError("the labels to compare with are class numbers (n,), not probabilities: use labels.argmax(1)")
     smallest = np.finfo("float64").tiny
-    scores = np.log(np.maximum(probabilities(model, split.images, pool, tta), smallest))  # logits + constant
+    scores = np.log(
+        np.maximum(probabilities(model, split.images, pool, tta, kind, mirror), smallest)
+    )  # logits + constant
     with np.errstate(under="ignore"):
         loss, _ = cross_entropy_forward(scores, split.labels)
     pairs = split.labels * K + scores.argmax(-1)  # one integer for each (true, predicted)

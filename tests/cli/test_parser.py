@@ -13,7 +13,9 @@ OPTIONAL = [
     (field.name, field.metadata["none"])
     for config in CONFIGS
     for field in dataclasses.fields(config)
-    if "None" in str(field.type) and "bool" not in str(field.type) and not field.metadata["from_data"]
+    if "None" in str(field.type)
+    and field.type not in ("bool | None", bool | None, "str | None", str | None)
+    and not field.metadata["from_data"]
 ]
 
 
@@ -24,8 +26,9 @@ def parsed(*flags):
 def test_which_settings_can_be_off_or_automatic():
     assert dict(OPTIONAL) == {
         "epochs": "auto", "validation": "auto", "save_every": "auto", "log_every": "auto", "threads": "auto",
-        "clip_norm": "off", "ema": "off", "augment": "off", "tta": "off", "head_hidden": "off", "layer_scale": "off",
-        "freeze": "off", "layer_decay": "off", "patience": "off",
+        "clip_norm": "off", "ema": "off", "augment": "off", "elastic": "off", "erasing": "off",
+        "mixup": "off", "cutmix": "off", "tta": "off", "head_hidden": "off", "layer_scale": "off",
+        "freeze": "off", "layer_decay": "off", "patience": "off", "muon": "off",
     }  # fmt: skip
 
 
@@ -40,6 +43,16 @@ def test_the_word_stands_for_none(name, word, capsys):
         assert caught.value.code == 2
         more = ", all" if name == "freeze" else ""
         assert f"argument {flag}: must be a number{more} or the word {word}, not {wrong!r}" in capsys.readouterr().err
+
+
+def test_a_choice_or_the_word_that_stands_for_none(capsys):
+    assert parsed("--augmentation", "photos")["augmentation"] == "photos"
+    assert parsed("--augmentation", "auto")["augmentation"] is None
+    assert parsed("--no-mirror")["mirror"] is False
+    with pytest.raises(SystemExit):
+        parsed("--augmentation", "letters")
+    error = "argument --augmentation: must be digits, photos, none or the word auto, not 'letters'"
+    assert error in capsys.readouterr().err
 
 
 def test_flags_that_are_not_given_set_nothing():

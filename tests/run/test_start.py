@@ -88,7 +88,10 @@ def test_the_library_is_quiet(data, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
     said = []
     start_run(data, str(tmp_path / "other"), tiny.MODEL, config, say=said.append)
-    assert [line.split()[0] for line in said] == ["run", "epoch", "epoch"] and capfd.readouterr() == ("", "")
+    assert [line.split()[0] for line in said] == ["run", "augmentation:", "epoch", "epoch"] and capfd.readouterr() == (
+        "",
+        "",
+    )
 
 
 @pytest.mark.parametrize("way", ["end", "stop", "not finite", "full disk", "bug"])

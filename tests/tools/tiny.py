@@ -80,6 +80,14 @@ def _default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def trains(process: subprocess.Popen) -> bool:
+    """Wait until a training process has printed its first epoch: whether it began as a run does, and got there."""
+    lines = [process.stdout.readline()]
+    while lines[-1] and not lines[-1].startswith("epoch "):
+        lines.append(process.stdout.readline())
+    return lines[0].startswith("run ") and lines[-1].startswith("epoch ")
+
+
 def minivit(*arguments: str, **more: Any) -> tuple[int, str, str]:
     """Run `minivit ARGUMENTS` to its end: exit status, what it printed, and its errors."""
     with start(*arguments, **more) as process:

@@ -8,7 +8,8 @@ from minivit.parallel import WorkerPool
 from minivit.preprocess.arrays import normalise
 from minivit.rng import TEST_TIME, generator
 from minivit.train import random_affine
-from minivit.train.evaluate import TTA_STRENGTH, evaluate, probabilities
+from minivit.train.augmentation import DIGITS_TTA
+from minivit.train.evaluate import evaluate, probabilities
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -51,7 +52,7 @@ def test_augmented_copies_are_averaged(monkeypatch):
     expected = one.predict(images).astype("float64")
     for view in (0, 1):
         parts = [
-            random_affine(images[start : start + 8], generator(0, TEST_TIME, view, part), TTA_STRENGTH)
+            random_affine(images[start : start + 8], generator(0, TEST_TIME, view, part), DIGITS_TTA)
             for part, start in enumerate((0, 8, 16))
         ]
         moved = normalise(np.concatenate(parts), one.config, "float32")

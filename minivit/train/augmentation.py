@@ -1,0 +1,84 @@
+"""Which augmentation a run has, and what it does to a batch of training images and to copies of test images."""
+
+import dataclasses
+
+import numpy as np
+
+from ..backend import Array
+from ..data import Pictures, parts
+from ..rng import AUGMENTATION, ELASTIC, ERASING, MIRROR, MIXING, PHOTOS, generator
+from .augment import random_affine
+from .config import TrainConfig
+from .elastic import elastic_distortion
+from .mix import mixed, random_erasing
+from .photos import padded_crop, random_mirror, random_photo
+
+EMPTY = 0.9  # of the training images have an empty outermost ring of pixels, where they are digits
+DIGITS_TTA, PHOTOS_TTA = 0.8, 0.5  # strengths in test-time augmentation; chosen on validation images
+
+
+def decided(config: TrainConfig, images: np.ndarray | Pictures) -> tuple[TrainConfig, str]:
+    """The settings with `augmentation` and `mirror` decided, where they are auto, by the training images, uint8
+    (n, C, Sh, Sw), and a line that says what and why.
+
+    Digits are grey, and nine of ten have an empty outermost ring of pixels; all other images are photos. Photos in
+    colour are mirrored, grey ones are not, since letters have a handedness.
+    """
+    grey = images.shape[1] == 1
+    colour = "the training images are grey" if grey else f"the training images have {images.shape[1]} channels"
+    kind, why = config.augmentation, "as set"
+    if kind is None:
+        kind, why = "photos", colour
+        if grey:
+            share = empty_rings(images)
+            kind = "digits" if share >= EMPTY else "photos"
+            why = f"{colour}, and {100 * share:.1f} % of them have an empty outermost ring of pixels"
+    mirror = bool(config.augment) and kind == "photos" and not grey if config.mirror is None else config.mirror
+    config = dataclasses.replace(config, augmentation=kind, mirror=mirror)
+    if not config.augment or kind == "none":
+        return config, f"augmentation: {'none' if kind == 'none' else 'off'}, as set"
+    without = ", without colour changes" if kind == "photos" and images.shape[1] != 3 else ""
+    mirrored = f", {'mirrored' if mirror else 'not mirrored'}" if kind == "photos" or mirror else ""
+    return config, f"augmentation: {kind} of strength {config.augment:g}{without}{mirrored}: {why}"
+
+
+def empty_rings(images: np.ndarray | Pictures) -> float:
+    """The fraction of images (n, C, Sh, Sw) whose outermost ring of pixels is black."""
+    empty = 0
+    for part in parts(images):
+        edges = part[..., 0, :], part[..., -1, :], part[..., 0], part[..., -1]
+        empty += len(part) - int(np.concatenate(edges, -1).any((1, 2)).sum())
+    return empty / max(1, len(images))
+
+
+def augmented(
+    images: Array, labels: np.ndarray, classes: int, config: TrainConfig, step: int
+) -> tuple[Array, np.ndarray]:
+    """The batch of a step, augmented as `config`, which has been decided, says: images (B, C, Sh, Sw) of 0..255, uint8
+    or float32, and labels, (B,) or, where images are mixed, probabilities (B, K). What comes in is not modified."""
+
+    def draws(purpose: int) -> np.random.Generator:
+        return generator(config.seed, purpose, step)
+
+    if config.augment and config.augmentation == "digits":
+        images = random_affine(images, draws(AUGMENTATION), config.augment)
+    if config.augment and config.augmentation == "photos":
+        images = random_photo(images, draws(PHOTOS), config.augment)
+    if config.elastic:
+        images = elastic_distortion(images, draws(ELASTIC), config.elastic)
+    if config.mirror:
+        images = random_mirror(images, draws(MIRROR))
+    if config.erasing:
+        images = random_erasing(images, draws(ERASING), config.erasing)
+    if config.mixup or config.cutmix:
+        images, labels = mixed(images, labels, classes, draws(MIXING), config.mixup, config.cutmix)
+    return images, labels
+
+
+def augmented_copy(images: Array, rng: np.random.Generator, kind: str, mirror: bool) -> Array:
+    """An augmented copy of every test image (n, C, Sh, Sw), as those of a training of this kind, "digits" or "photos",
+    but weaker and without colour changes."""
+    if kind == "digits":
+        return random_affine(images, rng, DIGITS_TTA)
+    copy = padded_crop(images, rng, PHOTOS_TTA)
+    return random_mirror(copy, rng) if mirror else copy

@@ -1,0 +1,93 @@
+"""Augmentation for photos: crops, brightness, contrast and saturation, and mirroring.
+
+Every function takes a batch (n, C, Sh, Sw), uint8 or floats of 0..255, and gives a new one of the same shape and dtype,
+where the batch lives; the batch is not modified. Its draws are the host's, the same number for each image in the order
+of the images. The strength multiplies the ranges; with 0 the images stay as they are.
+"""
+
+import numpy as np
+
+from ..backend import Array, array_module
+from .sampling import as_before, bilinear, parts_of, pixels_at
+
+PADDING = 1 / 8  # of a side: the 4 pixels of 32 that are usual since He et al. 2015 (arXiv:1512.03385)
+SMALLEST = 0.08  # of the area, as Szegedy et al. 2014 (arXiv:1409.4842) crop
+AREA, ASPECT = 0.5, 4 / 3  # at strength 1, a crop has at least 1 - AREA of the area, and sides of at most this ratio
+COLOUR = 0.4  # brightness, contrast and saturation are multiplied by 1 - COLOUR to 1 + COLOUR
+LUMA = 0.299, 0.587, 0.114  # how bright red, green and blue look (ITU-R BT.601)
+
+
+def random_photo(images: Array, rng: np.random.Generator, strength: float = 1.0) -> Array:
+    """A padded crop, a resized crop of that and, with three channels, other colours, for each image at random."""
+    for change in (padded_crop, resized_crop, colour_changes):
+        images = change(images, rng, strength)
+    return images
+
+
+def random_mirror(images: Array, rng: np.random.Generator) -> Array:
+    """Every image with a probability of a half mirrored, left to right."""
+    xp = array_module(images)
+    which = xp.asarray(rng.random(len(images)) < 0.5)[:, None, None, None]  # (n, 1, 1, 1)
+    return xp.where(which, images[..., ::-1], images)
+
+
+def padded_crop(images: Array, rng: np.random.Generator, strength: float = 1.0) -> Array:
+    """Every image shifted by whole pixels, at most strength/8 of a side to each, and its edge repeated where nothing is
+    left: a crop of the same size from the padded image."""
+    xp = array_module(images)
+    n, _, Sh, Sw = images.shape
+    most = np.rint(PADDING * strength * np.array([Sh, Sw]))
+    shift = np.floor(rng.random((n, 2)) * (2 * most + 1)) - most  # (n, 2): uniform in -most..most
+    row = xp.asarray((np.arange(Sh) + shift[:, :1]).astype("int64"))[:, :, None]  # (n, Sh, 1)
+    column = xp.asarray((np.arange(Sw) + shift[:, 1:]).astype("int64"))[:, None]  # (n, 1, Sw)
+    cropped = xp.empty_like(images)
+    for part in parts_of(images):
+        cropped[part] = pixels_at(images[part], row[part], column[part])
+    return cropped
+
+
+def resized_crop(images: Array, rng: np.random.Generator, strength: float = 1.0) -> Array:
+    """A part of every image, enlarged to its size, bilinearly: 1 - strength/2 to 1 of its area (never less than 8 %),
+    with sides whose ratio has changed by (3/4)^strength to (4/3)^strength, anywhere in the image."""
+    xp = array_module(images)
+    n, _, Sh, Sw = images.shape
+    draws = rng.random((n, 4))
+    area = 1 - draws[:, 0] * min(AREA * strength, 1 - SMALLEST)
+    aspect = ASPECT ** (strength * (2 * draws[:, 1] - 1))
+    places = []
+    for side, size, at in ((Sh, np.sqrt(area / aspect), draws[:, 2]), (Sw, np.sqrt(area * aspect), draws[:, 3])):
+        size = side * np.minimum(size, 1)  # (n,)
+        start = at * (side - size)
+        # Pixel i is the middle of what lies between i and i + 1 of `side` parts of the crop.
+        place = start[:, None] + (np.arange(side) + 0.5) * (size[:, None] / side) - 0.5  # (n, side)
+        places.append(xp.asarray(place.astype("float32")))
+    row, column = places[0][:, :, None], places[1][:, None]  # (n, Sh, 1), (n, 1, Sw)
+    cropped = xp.empty_like(images)
+    for part in parts_of(images):
+        cropped[part] = as_before(bilinear(images[part], row[part], column[part]), images)
+    return cropped
+
+
+def colour_changes(images: Array, rng: np.random.Generator, strength: float = 1.0) -> Array:
+    """Every image of three channels with other brightness, contrast and saturation; others are returned as they are.
+
+    Brightness multiplies the image by b, contrast stretches it by c about the mean grey m of the image, saturation by s
+    about the grey g of each pixel. Applied one after the other to a pixel x,
+        y = g' + s (x' - g'),   x' = b (m + c (x - m)),   g' = b (m + c (g - m)),
+    which is y = b (1 - c) m + b c (1 - s) g + b c s x. Each of b, c, s is uniform in 1 ± 0.4 · strength, at least 0.
+    """
+    xp = array_module(images)
+    n, C = images.shape[:2]
+    if C != len(LUMA):
+        return images
+    b, c, s = np.maximum(0, 1 + COLOUR * strength * rng.uniform(-1, 1, (n, 3))).T  # (n,) each
+    weights = [xp.asarray(w.astype("float32"))[:, None, None, None] for w in (b * (1 - c), b * c * (1 - s), b * c * s)]
+    luma = xp.asarray(np.array(LUMA, "float32"))[:, None, None]
+    changed = xp.empty_like(images)
+    for part in parts_of(images):
+        x = images[part].astype("float32")
+        g = (x * luma).sum(1, keepdims=True)  # (n, 1, Sh, Sw)
+        m = g.mean((2, 3), keepdims=True)  # (n, 1, 1, 1)
+        of_mean, of_grey, of_pixel = (weight[part] for weight in weights)
+        changed[part] = as_before(of_mean * m + of_grey * g + of_pixel * x, images)
+    return changed
