@@ -1,6 +1,7 @@
 """Figures: create one, draw shares of patches and signed values in it, and save it atomically."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,16 @@ def save_figure(figure: Any, path: str | Path) -> None:
     Raises OSError if it cannot be written, ConfigError as `check_picture_path` does."""
     check_picture_path(path)
     picture = io.BytesIO()
-    figure.savefig(picture, format=Path(path).suffix[1:].lower() or "png", dpi=120)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # it draws a box for a letter that its font lacks
+        figure.savefig(picture, format=Path(path).suffix[1:].lower() or "png", dpi=120)
     write_atomically(path, picture.getvalue())
+
+
+def show_image(axes: Any, image: np.ndarray, interpolation: str = "antialiased") -> None:
+    """Draw an image of pixels in 0..255, uint8 (C, Sh, Sw) of one channel or of three, on matplotlib axes."""
+    pixels = np.moveaxis(image, 0, -1) if len(image) == 3 else image.mean(0)  # (C, Sh, Sw) -> (Sh, Sw, C) or (Sh, Sw)
+    axes.imshow(pixels, "gray", vmin=0, vmax=255, interpolation=interpolation)
 
 
 def draw_shares(axes: Any, picture: np.ndarray, shares: np.ndarray, most: float | None = None) -> Any:

@@ -51,6 +51,8 @@ TABLE = {
     "vit": Unit("..."),
     "__init__": Unit("...", ""),
     "insight": Unit("..."),
+    "pictures": Unit("...", "numpy tqdm"),
+    "neighbours": Unit("errors settings"),
     "train": Unit("..."),
     "gradcheck": Unit("errors backend rng plotting ops params config masks model vit", "numpy tqdm"),
     "run": Unit("...", "numpy tqdm"),

@@ -1,9 +1,11 @@
 """What the commands print of a result, as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..run.mistakes import Confusion
 from ..train import Evaluation
+from .output import escaped
 
 
 def result_line(result: dict[str, Any]) -> str:
@@ -20,6 +22,22 @@ def tta_line(result: dict[str, Any]) -> str:
         f"test-time augmentation: averaged over each image and {result['tta']} augmented copies of it; "
         f"without it the test accuracy is {100 * result['plain_accuracy']:.2f} %"
     )
+
+
+def prediction_line(path: str, best: Mapping[str, float]) -> str:
+    """A picture and its most probable classes, the best first: photo.jpg: cat (93.1 %), then dog (5.0 %)."""
+    first, *others = (f"{name} ({100 * share:.1f} %)" for name, share in best.items())
+    return f"{escaped(path)}: {first}" + (f", then {' and '.join(others)}" if others else "")
+
+
+def confusion_list(worst: Sequence[Confusion], names: Sequence[str]) -> str:
+    """The worst confusions, a line each, with the pictures in which the model was most confident."""
+    lines = ["worst confusions"]
+    for one in worst:
+        shown = ", ".join(f"{escaped(m.name)} ({100 * m.confidence:.1f} %)" for m in one.examples)
+        more = ", ..." if one.times > len(one.examples) else ""
+        lines.append(f"  {names[one.true]} for {names[one.predicted]}, {one.times} of {one.images}: {shown}{more}")
+    return "\n".join(lines)
 
 
 def class_table(result: Evaluation, names: Sequence[str]) -> str:

@@ -55,6 +55,15 @@ class _Silence:
 SILENCE = _Silence()
 
 
+def pillow_version() -> str | None:
+    """Pillow's version; None where it is not installed."""
+    try:
+        from PIL import __version__
+    except ImportError:
+        return None
+    return str(__version__)
+
+
 def open_picture(path: str | os.PathLike[str], stretch: bool = False) -> "Image":
     """The picture in a file, upright, as RGBA, of at most KEPT_PIXELS. Several threads may call it at once.
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..config import ViTConfig
 from ..errors import ConfigError, DataError, DataWarning
 from ..settings import check, check_choice, check_count, check_types, read_settings
-from .decode import open_picture
+from .decode import open_picture, pillow_version
 from .digit import extent, find_ink, like_mnist, place_ink
 from .doubts import doubt
 
@@ -102,6 +102,16 @@ class Preprocessing:
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
         """The inverse of `to_dict`. Raises ConfigError, in one line, for what it does not know, or could not mean."""
         return read_settings(cls, values)
+
+
+def other_pillow(preprocessing: Preprocessing | None) -> str | None:
+    """A line, if the pictures that a model was trained on were made by another version of Pillow than is installed."""
+    if preprocessing is None or preprocessing.pillow in (None, now := pillow_version()):
+        return None
+    return (
+        f"the model was trained on pictures that Pillow {preprocessing.pillow} made, and Pillow {now} reads them here: "
+        "pixels may differ by a few levels of 256"
+    )
 
 
 def ground_of(images: npt.NDArray[np.uint8]) -> str | None:

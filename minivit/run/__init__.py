@@ -1,7 +1,8 @@
 """One training as a process: its folder and lock, its state, signals, display and pictures."""
 
+from .doubts import overlap
 from .folder import Interrupted
-from .load import Run, evaluation_split, load_run, of_minivit, overlap
+from .load import Run, evaluation_split, load_run, of_minivit
 from .resume import resume_run
 from .start import start_run
 

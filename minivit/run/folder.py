@@ -7,6 +7,7 @@ model.safetensors   the trained model: the averaged weights with --ema, else the
 result.json         what came out, written last
 curves.png          loss and error over the epochs, where matplotlib is installed
 confusion.png       the confusion matrix of the test set, likewise
+mistakes.png        the test pictures that were classified wrongly with the most confidence, likewise
 
 Nothing of a run is in its folder before its first step is done, and nothing of what was there is gone.
 """
@@ -29,7 +30,7 @@ from .lock import HeldFolder, held
 from .records import RESULT, SETTINGS
 
 STATE = "state.safetensors"
-PICTURES = ("curves.png", "confusion.png")
+PICTURES = ("curves.png", "confusion.png", "mistakes.png")
 FILES = ("config.json", "metrics.jsonl", STATE, "model.safetensors", "result.json", *PICTURES)
 PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
 

@@ -1,16 +1,17 @@
-"""Reading a run back from its folder, and whether it has seen the images it is asked about."""
+"""Reading a run back from its folder."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data import Split, class_numbers, digests_of, load_split, split_validation
-from ..data.mnist import find_mnist
-from ..errors import CheckpointError, ConfigError, DataError
+from ..data import Split, class_numbers, load_split, split_validation
+from ..errors import CheckpointError, ConfigError
 from ..preprocess import check_pixels
 from ..vit import ViT
 from ..weights import find_weights, written_by_minivit
 from .folder import resume_hint
+from .mistakes import Mistake
 from .records import is_result_of, is_run, read_result, read_settings
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
@@ -23,6 +24,7 @@ class Run(NamedTuple):
     model: ViT
     settings: dict[str, Any]  # config.json
     result: dict[str, Any] | None  # result.json; None if training has not ended, or if it is of another model
+    mistakes: Sequence[Mistake] = ()  # of the test; none unless the run has just ended
 
 
 def load_run(path: str | Path, device: str = "cpu", **answers: Any) -> Run:
@@ -74,19 +76,3 @@ def evaluation_split(run: Run, data: str, part: str) -> Split:
     check_pixels(split.images, config)
     names = [config.class_name(k) for k in range(config.classes or 0)]
     return split._replace(labels=class_numbers(split.labels, names))
-
-
-def overlap(run: Run, split: Split) -> int | None:
-    """How many images of a split (n, C, Sh, Sw) the run was trained on, compared pixel by pixel; None if the run's
-    data are not on this machine."""
-    name, config = run.settings.get("data"), run.settings.get("train", {})
-    if name is None:
-        return None
-    try:
-        if name == "mnist" and find_mnist() is None:
-            return None
-        train, _ = split_validation(load_split(name, "train"), config.get("validation"))
-    except (DataError, OSError):
-        return None
-    trained = {digest.tobytes() for digest in digests_of(train.images)}
-    return sum(digest.tobytes() in trained for digest in digests_of(split.images))

@@ -23,6 +23,7 @@ from .embeddings import embedded
 from .folder import STATE, Interrupted, add_metrics, rewind_to_last_save
 from .load import Run
 from .lock import HeldFolder
+from .mistakes import Mistake, confident_mistakes
 from .records import FORMAT
 from .saves import Saves
 from .signals import Stop, stop_on_signals
@@ -72,11 +73,12 @@ def train_in(
             final = trainer.averaged_model() if trainer.best is None else trainer.best_model()
             content = model_bytes(final.params, final.config, final.preprocessing)
             saves.save_model(metrics, content)
+            tested, mistakes = _tested(final, images.test, trainer)
             result = {
                 "format": FORMAT,
                 **({"run": settings["run"]} if "run" in settings else {}),
                 "model_sha256": hashlib.sha256(content).hexdigest(),
-                **_tested(final, images.test, trainer),
+                **tested,
                 **({} if trainer.best is None else {"best_epoch": best_of(metrics)["epoch"]}),
                 "train_seconds": round(trained, 2),
                 "wall_seconds": round(seconds + time.perf_counter() - started, 2),
@@ -84,7 +86,7 @@ def train_in(
                 "data": settings["data"],
             }
         saves.finish(result)
-    return Run(folder.path, final, settings, result)
+    return Run(folder.path, final, settings, result, mistakes)
 
 
 def _fit(
@@ -189,15 +191,15 @@ def _show(stop: Stop, show: Callable[[Any], object], what: Any) -> None:
         stop.ask(reason=f" (what it prints cannot be written: {error.strerror})")
 
 
-def _tested(model: ViT, test: Split, trainer: Trainer) -> dict[str, Any]:
-    """How the model does on the test images, which are looked at here and nowhere else."""
+def _tested(model: ViT, test: Split, trainer: Trainer) -> tuple[dict[str, Any], list[Mistake]]:
+    """How the model does on the test images, which are looked at here and nowhere else, and what it gets wrong."""
     config = trainer.config
     assert config.augmentation is not None and config.mirror is not None  # decided when the run began
     copies = None if config.augmentation == "none" else config.tta
     measured = plain = evaluate(model, test, trainer.pool)
     if copies:
         measured = evaluate(model, test, trainer.pool, copies, config.augmentation, config.mirror)
-    return {
+    found = {
         "test_accuracy": measured.accuracy,
         "test_correct": measured.correct,
         "test_total": measured.total,
@@ -207,3 +209,4 @@ def _tested(model: ViT, test: Split, trainer: Trainer) -> dict[str, Any]:
         "test_confusion": [" ".join(map(str, row)) for row in measured.confusion],  # a line for each true class
         "parameters": int(model.params.flat.size),
     }
+    return found, confident_mistakes(test, measured)

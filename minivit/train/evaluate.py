@@ -25,6 +25,8 @@ class Evaluation(NamedTuple):
     correct: int
     total: int
     confusion: np.ndarray  # (K, K): the number of images of the row's class that were classified as the column's
+    predictions: np.ndarray  # (n,), class numbers
+    confidences: np.ndarray  # (n,), the probability of the predicted class
 
     @property
     def accuracy(self) -> float:
@@ -72,17 +74,25 @@ def evaluate(
     """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`.
     Raises DataError, in one line, for what does not fit."""
     model.config.check_predicts()
-    K = model.config.classes
-    assert K is not None
     check_pixels(split.images, model.config, split.labels)
     if np.ndim(split.labels) != 1:
         raise DataError("the labels to compare with are class numbers (n,), not probabilities: use labels.argmax(1)")
-    smallest = np.finfo("float64").tiny
-    scores = np.log(
-        np.maximum(probabilities(model, split.images, pool, tta, kind, mirror), smallest)
-    )  # logits + constant
+    return judge(probabilities(model, split.images, pool, tta, kind, mirror), split.labels)
+
+
+def judge(shares: np.ndarray, labels: np.ndarray) -> Evaluation:
+    """Compare class probabilities (n, K) with labels (n,) in 0..K-1."""
+    K = shares.shape[1]
+    scores = np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))  # logits + constant
     with np.errstate(under="ignore"):
-        loss, _ = cross_entropy_forward(scores, split.labels)
-    pairs = split.labels * K + scores.argmax(-1)  # one integer for each (true, predicted)
-    confusion = np.bincount(pairs, minlength=K * K).reshape(K, K)
-    return Evaluation(float(loss), int(confusion.trace()), len(split.labels), confusion)
+        loss, _ = cross_entropy_forward(scores, labels)
+    predictions = scores.argmax(-1)
+    confusion = np.bincount(labels * K + predictions, minlength=K * K).reshape(K, K)  # one integer for each pair
+    return Evaluation(
+        float(loss),
+        int(confusion.trace()),
+        len(labels),
+        confusion,
+        predictions,
+        shares[np.arange(len(labels)), predictions],
+    )

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import minivit.cli.commands
+import minivit.cli.given
 from minivit import __version__
 from minivit.cli import main
 from minivit.config import ViTConfig
@@ -25,8 +26,8 @@ from minivit.train.evaluate import probabilities
 from minivit.train.recipes import RECIPES
 from tests.tools import tiny
 
-COMMANDS = ("train", "eval", "predict", "info", "convert", "gradcheck", "explain", "walk", "attend", "data")
-COMPUTING = ("train", "eval", "predict", "attend")
+COMMANDS = ("train", "eval", "predict", "embed", "info", "convert", "gradcheck", "explain", "walk", "attend", "data")
+COMPUTING = ("train", "eval", "predict", "embed", "attend")
 LAST_LINE = re.compile(r"test accuracy \d+\.\d\d % \(\d+ of 20\), \d+ parameters, trained in \d+\.\d s")
 
 
@@ -180,7 +181,7 @@ def test_the_last_line_is_the_result(trained, capsys):
 
 @pytest.mark.parametrize("reason, note", [("", ""), ("pip install it", " (pip install it)")])
 def test_a_run_ends_well_without_its_pictures(reason, note, trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(minivit.cli.commands, "draw_pictures", lambda folder: reason)
+    monkeypatch.setattr(minivit.cli.commands, "draw_pictures", lambda folder, mistakes: reason)
     assert main(["train", "--resume", str(trained)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == f"the run is in {trained}{note}; next:" and LAST_LINE.fullmatch(lines[-1])
@@ -366,7 +367,7 @@ def test_the_copies_are_those_of_the_run_or_those_asked_for(trained, tmp_path, m
         return probabilities(model, images, pool, tta, *kind)
 
     monkeypatch.setattr("minivit.train.evaluate.probabilities", counting)
-    monkeypatch.setattr("minivit.cli.commands.probabilities", counting)
+    monkeypatch.setattr("minivit.cli.looking.probabilities", counting)
     printed = []
     for flags in ([], ["--tta", "0"], ["--views", "5"]):
         assert main(["eval", str(folder), *flags]) == 0
@@ -504,7 +505,7 @@ def test_patterns_are_expanded_where_the_shell_does_not(platform, tmp_path, monk
     monkeypatch.setattr(sys, "platform", platform)
     given = ["d.jpg", "[c].png", "*.png", "x*.png"]
     expected = ["d.jpg", "[c].png", "[c].png", "a.png", "b.png", "x*.png"] if platform == "win32" else given
-    assert list(minivit.cli.commands._expanded(given)) == expected
+    assert list(minivit.cli.given.expanded(given)) == expected
 
 
 def test_info(trained, capsys):

@@ -43,7 +43,7 @@ def test_how_much_was_trained_on(whole, data):
 def test_data_that_are_gone_cannot_be_compared(whole, data, monkeypatch):
     run = load_run(whole)
     for name in (data + "gone", "mnist", None):
-        monkeypatch.setattr("minivit.run.load.find_mnist", lambda: None)
+        monkeypatch.setattr("minivit.run.doubts.find_mnist", lambda: None)
         settings = {**run.settings, "data": name}
         assert overlap(run._replace(settings=settings), load(data).test) is None
 

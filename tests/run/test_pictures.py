@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from minivit.errors import CheckpointError
-from minivit.run.pictures import draw_pictures, save_confusion, save_curves
+from minivit.run.mistakes import Mistake
+from minivit.run.pictures import draw_pictures, save_confusion, save_curves, save_mistakes, shortened
 from minivit.run.records import RESULT
 
 LINE = {
@@ -97,7 +98,7 @@ def test_damaged_reports_cost_only_the_picture(content, tmp_path):
     assert "its pictures cannot be drawn: " in draw_pictures(tmp_path)
 
 
-@pytest.mark.parametrize("classes, size", [(3, (342, 438)), (30, (1440, 1536))])
+@pytest.mark.parametrize("classes, size", [(3, (432, 574)), (30, (1128, 1280))])
 def test_mistakes_are_coloured(classes, size, tmp_path):
     image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
     confusion = 90 * np.eye(classes, dtype=int)
@@ -112,10 +113,49 @@ def test_mistakes_are_coloured(classes, size, tmp_path):
     assert down > 0.6 and across < 0.4, "the last class is taken for the first"
 
 
-def test_a_finished_run_gets_both_pictures(tmp_path):
+def test_a_finished_run_gets_its_pictures(tmp_path):
     curves(tmp_path, {}, {})
     result = {name: 1 for name in RESULT} | {"data": "mnist", "test_correct": 9, "test_total": 10}
     (tmp_path / "result.json").write_text(json.dumps(result))
     assert not draw_pictures(tmp_path) and not (tmp_path / "confusion.png").exists()  # of an older version: no matrix
     (tmp_path / "result.json").write_text(json.dumps(result | {"test_confusion": ["5 1", "0 4"]}))
     assert not draw_pictures(tmp_path) and (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_mistakes_are_drawn_once_and_only_where_there_are_some(tmp_path):
+    curves(tmp_path, {}, {})
+    assert not draw_pictures(tmp_path, []) and not (tmp_path / "mistakes.png").exists()
+    wrong = [Mistake("image 7", np.full((1, 8, 8), 99, np.uint8), 0, 1, 0.9)]
+    assert not draw_pictures(tmp_path, wrong)
+    drawn = (tmp_path / "mistakes.png").read_bytes()
+    assert drawn.startswith(b"\x89PNG")
+    (tmp_path / "mistakes.png").write_bytes(drawn[:-1])
+    assert not draw_pictures(tmp_path, wrong) and (tmp_path / "mistakes.png").read_bytes() == drawn[:-1]
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 20, 40), (3, 224, 224)])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_every_mistake_is_drawn(count, shape, tmp_path):
+    """Each in a colour of its own, in columns of six."""
+    image = pytest.importorskip("PIL.Image", reason="reading pictures needs pillow")
+    levels = [60 + 25 * i for i in range(count)]
+    wrong = [Mistake(f"{i}.jpg", np.full(shape, level, np.uint8), 0, 1, 0.9) for i, level in enumerate(levels)]
+    save_mistakes(wrong, tmp_path / "mistakes.png", ["cat", "dog"])
+    picture = np.asarray(image.open(tmp_path / "mistakes.png").convert("RGB"), int)
+    assert picture.shape[1] == 252 * min(6, max(2, count))
+    assert all((picture == level).all(-1).sum() > 10_000 for level in levels)
+
+
+@pytest.mark.parametrize(
+    "names", [["cat", "dog", "猫 🐱"], ["a$b$c_d^", "x\udcffy", "of\nmine"], ["l" * 300, "", "\t"]]
+)
+def test_any_name_of_a_class_can_be_drawn(names, tmp_path):
+    """Folders have them: letters that the font lacks, dollars that would be formulas, bytes that are no text."""
+    save_confusion(np.array([[5, 1, 0], [2, 7, 3], [0, 0, 4]]), tmp_path / "confusion.png", names)
+    wrong = [Mistake("$x\udcff$.jpg", np.zeros((3, 8, 8), np.uint8), 0, k, 0.9) for k in (1, 2)]
+    save_mistakes(wrong, tmp_path / "mistakes.png", names)
+
+
+def test_long_names_keep_both_ends():
+    assert shortened("tabby", 9) == "tabby" and shortened("a  b\nc", 9) == "a b c"
+    assert shortened("mountain bike", 9) == "moun…bike" and len(shortened("l" * 300, 24)) == 24

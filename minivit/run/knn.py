@@ -1,0 +1,48 @@
+"""A model without a head, or before one is trained, measured by the nearest neighbours of its embeddings."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..data import Split, load, split_validation
+from ..errors import ConfigError
+from ..neighbours import neighbour_votes
+from ..pictures import embed_images
+from ..preprocess import check_pixels
+from ..train import Evaluation
+from ..train.evaluate import judge
+from .load import Run
+
+
+class Neighbours(NamedTuple):
+    """How many images of a split get their class from their nearest neighbours among so many training images."""
+
+    result: Evaluation
+    split: Split
+    class_names: Sequence[str]
+    references: int
+
+
+def neighbour_evaluation(
+    run: Run, data: str, part: str, k: int, threads: int = 1, progress: bool = False
+) -> Neighbours:
+    """Classify the part "test" or "valid" of a data set by the `k` training images whose embeddings are nearest, as
+    `neighbour_votes` does; the classes are those of the data, whatever the model predicts.
+
+    Raises DataError, in one line, for data that do not fit the model; ConfigError for another part, for one without
+    images, and for a k larger than the number of training images.
+    """
+    if part == "train":
+        raise ConfigError(
+            "--knn finds the neighbours of images among those of the training split: --split test or valid"
+        )
+    dataset = load(data)
+    train, valid = split_validation(dataset.train, run.settings.get("train", {}).get("validation"))
+    split = dataset.test if part == "test" else valid
+    if not len(split.labels):
+        raise ConfigError(f"no images of {data} were held out for validation: choose another --split")
+    for images in (train.images, split.images):
+        check_pixels(images, run.model.config)
+    references, queries = (embed_images(run.model, one.images, threads, progress) for one in (train, split))
+    votes = neighbour_votes(references, train.labels, queries, dataset.classes, k)
+    names = dataset.class_names or [str(label) for label in range(dataset.classes)]
+    return Neighbours(judge(votes, split.labels), split, names, len(references))
