@@ -59,6 +59,7 @@ class ViTConfig:
     embedding: bool = option(False, "the head gives an embedding, no logits", from_data=True)
     head_hidden: int | None = option(None, "hidden width of an MLP head; off: a linear head", none="off")
     dropout: float = option(0.0, "dropout on the embeddings and on the residual branches")
+    patch_dropout: float = option(0.0, "share of the patches of every image that training leaves out")
     attention_dropout: float = option(0.0, "dropout on the attention weights")
     drop_path: float = option(
         0.0, "stochastic depth: probability of skipping the last block's branches, linearly less in earlier blocks"
@@ -103,7 +104,7 @@ class ViTConfig:
         if self.positions == "sincos2d":
             check(self.dim % 4 == 0, f"positions 'sincos2d' needs a dim that 4 divides, not {self.dim}")
         check(self.norm_eps > 0, f"norm_eps must be positive, not {self.norm_eps}")
-        for name in ("dropout", "attention_dropout", "drop_path"):
+        for name in ("dropout", "patch_dropout", "attention_dropout", "drop_path"):
             value = getattr(self, name)
             check(0 <= value < 1, f"{name} is a probability and must lie in [0, 1), not {value}")
         for name, default in (("pixel_mean", 0.0), ("pixel_std", 1.0)):
@@ -165,6 +166,11 @@ class ViTConfig:
     def tokens(self) -> int:
         """T: the prefix and the patches."""
         return self.prefix + self.patches
+
+    @property
+    def patches_kept(self) -> int:
+        """The number of patches that training with patch dropout sees: to the nearest, and at least one."""
+        return max(1, round(self.patches * (1 - self.patch_dropout)))
 
     @property
     def features(self) -> int:

@@ -20,6 +20,7 @@ from .ops.class_token import (
 )
 from .ops.dropout import dropout_backward, dropout_forward
 from .ops.layernorm import LayerNormCache, layernorm_backward, layernorm_forward
+from .ops.patch_dropout import PatchDropoutCache, patch_dropout_backward, patch_dropout_forward
 from .ops.patches import PatchEmbedCache, patch_embed_backward, patch_embed_forward
 from .ops.positions import add_positions_backward, add_positions_forward, sincos1d, sincos2d
 from .params import WEIGHT_BIAS, Params, keep, take
@@ -28,6 +29,7 @@ from .params import WEIGHT_BIAS, Params, keep, take
 class EmbedCache(NamedTuple):
     patches: PatchEmbedCache
     registers: RegistersCache | None
+    dropped: PatchDropoutCache | None
     norm: LayerNormCache | None
 
 
@@ -35,10 +37,10 @@ def embed_forward(
     params: Params, images: Array, config: ViTConfig, masks: Masks | None = None
 ) -> tuple[Array, EmbedCache]:
     """What the first block reads: the embedded patches behind the class token, positions added, then the registers;
-    and the LayerNorm in front of the blocks, if there is one.
+    without the patches that masks leave out; and the LayerNorm in front of the blocks, if there is one.
 
-    Shapes   images (B, C, Sh, Sw)  ->  x (B, T, D)
-    Cache    those of the patch embedding and of the LayerNorm. Errors as in `vit_forward`.
+    Shapes   images (B, C, Sh, Sw)  ->  x (B, T, D), with patch dropout (B, Tk, D)
+    Cache    those of the patch embedding and of what follows it. Errors as in `vit_forward`.
     """
     _check_input(params, images, config)
     W, b = take(params, "patch_embed.proj.", WEIGHT_BIAS)
@@ -49,15 +51,17 @@ def embed_forward(
         x, _ = add_positions_forward(x, params["pos_embed"])
     elif config.positions != "none":
         x, _ = add_positions_forward(x, fixed_positions(array_module(x), config, x.dtype))
-    registers = norm = None
+    registers = dropped = norm = None
     if config.registers:
         x, registers = registers_forward(x, params["reg_token"], int(config.has_class_token))  # -> (B, T, D)
     if masks is not None:
         x, _ = dropout_forward(x, masks.embed)
+        if masks.kept is not None:
+            x, dropped = patch_dropout_forward(x, masks.kept)  # (B, T, D) -> (B, Tk, D)
     if config.pre_norm:
         gamma, beta = take(params, "norm_pre.", WEIGHT_BIAS)
         x, norm = layernorm_forward(x, gamma, beta, config.norm_eps)
-    return x, EmbedCache(patches, registers, norm)
+    return x, EmbedCache(patches, registers, dropped, norm)
 
 
 def embed_backward(
@@ -72,6 +76,8 @@ def embed_backward(
         out = take(grads, "norm_pre.", WEIGHT_BIAS)
         dx, *dnorm = layernorm_backward(dx, cache.norm, out)
         keep(dnorm, out)
+    if cache.dropped is not None:
+        dx = patch_dropout_backward(dx, cache.dropped)  # (B, Tk, D) -> (B, T, D)
     if masks is not None:
         dx = dropout_backward(dx, masks.embed)
     if cache.registers is not None:

@@ -10,10 +10,11 @@ from .ops.block import BlockMasks
 
 
 class Masks(NamedTuple):
-    """Every dropout mask of one forward pass; None where nothing is dropped."""
+    """Every dropout mask of one forward pass; None where nothing is dropped. Patch dropout keeps Tk tokens."""
 
     embed: Array | None  # (B, T, D)
-    blocks: tuple[BlockMasks, ...]
+    blocks: tuple[BlockMasks, ...]  # of Tk tokens
+    kept: Array | None = None  # (B, Tk) token numbers, ascending
 
 
 def draw_masks(
@@ -24,9 +25,10 @@ def draw_masks(
 
     A mask holds 0 with probability p and 1/(1-p) otherwise. Stochastic depth grows linearly with depth: block l of
     L is skipped with probability drop_path·l/L, l = 1..L (Huang et al. 2016, section 3). The first `frozen` layers
-    (`layers.layer_of` counts them) drop nothing.
+    (`layers.layer_of` counts them) drop nothing. Patch dropout keeps
+    the class token, the registers and `config.patches_kept` of the patches, chosen for each image.
     """
-    if not (config.dropout or config.attention_dropout or config.drop_path):
+    if not (config.dropout or config.patch_dropout or config.attention_dropout or config.drop_path):
         return None
     B, T, D = batch, config.tokens, config.dim
 
@@ -45,9 +47,15 @@ def draw_masks(
         return None if array is None else to_device(array, device)
 
     embed = None if frozen else on_device(mask(config.dropout, B, T, D))
+    kept = None
+    if config.patch_dropout and not frozen:
+        patches = np.sort(rng.random((B, config.patches)).argsort(1)[:, : config.patches_kept], axis=1)
+        prefix = np.broadcast_to(np.arange(config.prefix), (B, config.prefix))
+        kept = to_device(np.concatenate([prefix, config.prefix + patches], axis=1), device)
+        T = kept.shape[1]
     blocks = [BlockMasks()] * min(max(0, frozen - 1), config.depth)
     for i in range(len(blocks), config.depth):
         path = config.drop_path * (i + 1) / config.depth
         attn = on_device(mask(config.attention_dropout, B, config.heads, T, T))
         blocks.append(BlockMasks(attn, branch(path), branch(path)))
-    return Masks(embed, tuple(blocks))
+    return Masks(embed, tuple(blocks), kept)

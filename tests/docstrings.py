@@ -9,7 +9,7 @@ from minivit.learn.explain import reading_order
 from minivit.rng import INITIAL_WEIGHTS, generator
 
 SIZES = {"B": 2, "C": 3, "P": 4, "T": 5, "N": 6, "D": 12, "H": 3, "Dh": 4, "F": 7, "E": 9, "K": 11, "Sh": 8, "Sw": 12}
-SIZES |= {"rows": 3, "columns": 8, "M": 10, "R": 13, "Tq": 2}
+SIZES |= {"rows": 3, "columns": 8, "M": 10, "R": 13, "Tq": 2, "Tk": 4}
 SIZES |= {"new_rows": 14, "new_columns": 15, "before": 6, "after": 4}
 BATCH = (2, 3)  # what "..." stands for
 SHAPE = re.compile(r"((?:\w+, )*)(\w+) \(([^()]*)\)")  # "q, k, v (B, H, T, Dh)": names and a shape

@@ -512,6 +512,16 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("embed_backward(dx[::-1], embed, config, masks, grads, pixels)", "model, learned, cls", "images"),
         ],
     },
+    "ops.patch_dropout": {
+        "dx = xp.zeros(cache.shape, dy.dtype)": [
+            Bug("dx = xp.ones(cache.shape, dy.dtype)", "patch_dropout", "x"),
+        ],
+        "dx[xp.arange(len(dy))[:, None], cache.kept] = dy": [
+            Bug("dx[:, : dy.shape[1]] = dy", "patch_dropout", "x"),
+            Bug("dx[xp.arange(len(dy))[:, None], cache.kept] = dy[::-1]", "patch_dropout", "x"),
+            Bug("dx[xp.arange(len(dy))[:, None], cache.kept] = dy * dx.shape[1] / dy.shape[1]", "patch_dropout", "x"),
+        ],
+    },
     "embedding": {
         "dx, *dnorm = layernorm_backward(dx, cache.norm, out)": [
             Bug(
@@ -523,6 +533,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
                 'dx = registers_backward(dx, cache.registers)[0]\n        dregisters = [0 * grads["reg_token"] + 1]',
                 "model, registers", "reg_token",
             ),
+        ],
+        "dx = patch_dropout_backward(dx, cache.dropped)": [
+            Bug("dx = 2 * patch_dropout_backward(dx, cache.dropped)", "model, patch dropout", "pos_embed"),
         ],
         "dx = dropout_backward(dx, masks.embed)": [
             Bug("pass", "model, dropout", "pos_embed"),

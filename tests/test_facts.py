@@ -28,6 +28,8 @@ from minivit.ops import (
     layernorm_forward,
     linear_backward,
     linear_forward,
+    patch_dropout_backward,
+    patch_dropout_forward,
     patch_embed_backward,
     patch_embed_forward,
     pool_backward,
@@ -188,6 +190,12 @@ def registers_see_their_own_rows(draw):
     return np.array_equal(registers_backward(dy, cache)[1], registers_backward(other, cache)[1])
 
 
+def what_is_left_out_receives_nothing(draw):
+    dy = draw((B, 3, D))
+    _, cache = patch_dropout_forward(draw((B, T, D)), np.array([[4, 0, 2]] * B))
+    return np.isclose(patch_dropout_backward(dy, cache).sum(), dy.sum())
+
+
 def loss(logits, smoothing):
     return cross_entropy_backward(1.0, cross_entropy_forward(logits, np.array([1, 4]), smoothing)[1])
 
@@ -222,6 +230,7 @@ FACTS = {
     "where every row of both matrices sums to 1, the sum of dx is the sum of dy.": resizing_keeps_the_sum,
     "where the mask is zero, dx is zero.": dropped_entries,
     "The same map forward and backward: it is its own transpose.": dropped_entries,
+    "the sum of the entries of dx is that of dy.": what_is_left_out_receives_nothing,
     'sum over tokens of dx = dy; for "cls+patches" it is the sum of dy\'s two halves.': pooled,
     "the sum of gamma·dgamma is the sum of dy·y.": factors_of_layer_scale,
     "dregisters does not depend on dy of the other tokens.": registers_see_their_own_rows,

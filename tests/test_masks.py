@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from minivit import ViTConfig
-from minivit.masks import draw_masks
+from minivit import ViT, ViTConfig, vit_backward, vit_forward
+from minivit.masks import Masks, draw_masks
+from minivit.ops import patchify
 
 SIZES = dict(image_size=14, dim=24, heads=3, depth=4)
 
@@ -74,3 +75,35 @@ def test_the_generator_decides_and_the_dtype_only_rounds():
         for mask, same, single in zip(a, b, c):
             assert mask.tobytes() == same.tobytes() and single.dtype == np.float32
             np.testing.assert_allclose(single, mask, rtol=1e-6)
+
+
+def test_patch_dropout_keeps_the_prefix_and_other_patches_in_every_image():
+    config = ViTConfig(**SIZES, patch_size=2, patch_dropout=0.4, registers=2)
+    kept = draw(400, patch_size=2, patch_dropout=0.4, registers=2).kept
+    assert kept.shape == (400, 3 + config.patches_kept) and config.patches_kept == 29
+    assert (kept[:, :3] == [0, 1, 2]).all()
+    assert (np.diff(kept, axis=1) > 0).all() and kept.max() == config.tokens - 1
+    share = (kept[:, 3:, None] == np.arange(3, config.tokens)).any(1).mean(0)
+    np.testing.assert_allclose(share, 29 / 49, atol=0.125)  # five standard deviations
+
+
+def test_other_masks_are_those_of_the_tokens_that_are_left():
+    masks = draw(5, patch_dropout=0.5, dropout=0.2, attention_dropout=0.1)
+    assert masks.embed.shape[1] == 5
+    assert {mask.shape[1] for block in masks.blocks for mask in block[1:]} == {3}
+    assert {block.attn.shape[2:] for block in masks.blocks} == {(3, 3)}
+
+
+def test_a_patch_that_is_left_out_has_no_gradient_and_moves_no_position():
+    config = ViTConfig(patch_dropout=0.5, pool="mean", class_token=True)
+    model = ViT(config, dtype="float64")
+    masks = draw_masks(config, 3, np.random.default_rng(2), "float64")
+    images = np.random.default_rng(3).standard_normal((3, *config.image_shape))
+    logits, cache = vit_forward(model.params, images, config, masks)
+    grads, dimages = vit_backward(np.random.default_rng(4).standard_normal(logits.shape), cache)
+    moved = np.abs(patchify(dimages, config.patch_size)).sum(-1) > 0  # (B, N)
+    expected = np.zeros((3, 16), bool)
+    np.put_along_axis(expected, masks.kept[:, 1:] - 1, True, 1)
+    np.testing.assert_array_equal(moved, expected)
+    one_image, _ = vit_forward(model.params, images[:1], config, Masks(None, masks.blocks, masks.kept[:1]))
+    np.testing.assert_allclose(one_image, logits[:1], rtol=1e-12)

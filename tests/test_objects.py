@@ -141,7 +141,8 @@ OBJECTS = {  # name: (what makes it, what it does)
 COVERED = {  # the remaining classes that hold arrays: parts of what stands above, or never copied
     "BlockCache", "BlockMasks", "AttentionCache", "DotProductCache", "LinearCache", "LayerScaleCache",
     "RegistersCache", "ResizeCache", "EmbedCache", "LayerNormCache", "SoftmaxCache",
-    "MlpCache", "GeluCache", "PoolCache", "PatchEmbedCache", "CrossEntropyCache", "RunningSums", "Dataset", "Pictures",
+    "MlpCache", "PatchDropoutCache", "GeluCache", "PoolCache", "PatchEmbedCache", "CrossEntropyCache",
+    "RunningSums", "Dataset", "Pictures",
     "Prefetcher", "Display", "Images", "Saves", "Walk", "Place", "Gradient", "Operation", "Step",
 }  # fmt: skip
 

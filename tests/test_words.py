@@ -45,6 +45,7 @@ CALLS = [
     Call("resize", "resize"),
     Call("dropout", "dropout", {"mask": np.ones(12)}),
     Call("dropout", "dropout", {"mask": None}),
+    Call("patch_dropout", "patch_dropout", {"kept": np.array([[4, 0, 2, 1], [1, 3, 0, 4]])}),
     Call("block", "block", {"heads": 3, "queries": 2}),
     Call("pool", "pool"),
     Call("pool", "pool", {"pool": "mean"}),

@@ -83,6 +83,10 @@ CASES: dict[str, Case] = {
         lambda draw, s: {"x": draw(s.B, s.T, s.D), "mask": masked(draw, s.B, 1, 1)}, ("mask",),
     ),
     "dropout, none": Case(ops.dropout_forward, ops.dropout_backward, one_tensor("B", "T", "D", mask=None)),
+    "patch_dropout": Case(
+        ops.patch_dropout_forward, ops.patch_dropout_backward,
+        lambda draw, s: {"x": draw(s.B, s.T, s.D), "kept": draw(s.B, s.T).argsort(1)[:, : s.H]},
+    ),
     "dot_product": Case(ops.dot_product_forward, ops.dot_product_backward, dot_product_inputs),
     "dot_product, mask": Case(
         ops.dot_product_forward, ops.dot_product_backward, partial(dot_product_inputs, mask=True), ("mask",)

@@ -74,6 +74,8 @@ SWITCHES: dict[str, Switch] = {
     "model, dropout": Switch(dict(dropout=0.3)),
     "model, attention dropout": Switch(dict(attention_dropout=0.3)),
     "model, stochastic depth": Switch(dict(drop_path=0.2)),
+    "model, patch dropout": Switch(dict(patch_dropout=0.5)),
+    "model, patch dropout, registers, mean": Switch(dict(DROPOUTS, patch_dropout=0.5, registers=3, pool="mean")),
     "model, every dropout": Switch(DROPOUTS),
     "model, every dropout, mean, MLP head": Switch(dict(DROPOUTS, pool="mean", head_hidden=7), label_smoothing=0.1),
     "model, label smoothing": Switch({}, label_smoothing=0.1),

@@ -22,6 +22,7 @@ from .linear import linear_backward, linear_forward
 from .loss import cross_entropy_backward, cross_entropy_forward
 from .mlp import mlp_backward, mlp_forward
 from .normal_cdf import normal_cdf
+from .patch_dropout import patch_dropout_backward, patch_dropout_forward
 from .patches import patch_embed_backward, patch_embed_forward, patchify, unpatchify
 from .pool import pool_backward, pool_forward
 from .positions import add_positions_backward, add_positions_forward, sincos1d, sincos2d
@@ -43,6 +44,7 @@ READING_ORDER = (
     "mlp",
     "layer_scale",
     "dropout",
+    "patch_dropout",
     "pool",
     "loss",
 )
@@ -77,6 +79,8 @@ __all__ = [
     "mlp_backward",
     "mlp_forward",
     "normal_cdf",
+    "patch_dropout_backward",
+    "patch_dropout_forward",
     "patch_embed_backward",
     "patch_embed_forward",
     "patchify",

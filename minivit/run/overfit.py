@@ -32,7 +32,7 @@ def overfit(
     Raises TrainingError, saying what to look at, if 600 steps are not enough.
     """
     dataset = load(data)
-    off = {"dropout": 0.0, "attention_dropout": 0.0, "drop_path": 0.0}
+    off = {"dropout": 0.0, "patch_dropout": 0.0, "attention_dropout": 0.0, "drop_path": 0.0}
     config = TrainConfig(**{**train_settings, "label_smoothing": 0.0, "weight_decay": 0.0, "ema": None})
     model_config = config_for(dataset.train.images, dataset.classes, {**model_settings, **off})
     unused = [name for name in {**model_settings, **train_settings} if name in (*off, *UNUSED)]

@@ -25,6 +25,9 @@ class TrainConfig:
     warmup_fraction: float = option(0.1, "fraction of the steps used for linear warm-up")
     weight_decay: float = option(0.05, "decay of the weight matrices; nothing else decays")
     label_smoothing: float = option(0.1, "fraction of the target probability spread over all classes")
+    patch_dropout_until: float = option(
+        1.0, "share of the steps in which the model's patch dropout is on; all patches after"
+    )
     clip_norm: float | None = option(1.0, "largest norm of the gradient; a longer one is scaled down to it", none="off")
     beta1: float = option(0.9, "decay rate of AdamW's running mean of the gradient")
     beta2: float = option(0.99, "decay rate of AdamW's running mean of the squared gradient")
@@ -89,7 +92,10 @@ class TrainConfig:
         for name in ("warmup_fraction", "label_smoothing", "beta1", "beta2", "ema"):
             value = getattr(self, name)
             check(value is None or 0 <= value < 1, f"{name} must lie in [0, 1), not {value}")
-
+        check(
+            0 <= self.patch_dropout_until <= 1,
+            f"patch_dropout_until must lie in [0, 1], not {self.patch_dropout_until}",
+        )
         check(
             not isinstance(self.freeze, str) or self.freeze == "all",
             f"freeze must be a number of blocks, or all, not {self.freeze!r}",

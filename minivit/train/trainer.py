@@ -1,11 +1,13 @@
 """Trainer: one optimisation step, from a batch to the AdamW update."""
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backend import Array, errstate, is_host_float, to_device
+from ..config import ViTConfig
 from ..errors import ConfigError, TrainingError
 from ..layers import block_matrices, frozen_layers, layer_rates, trained
 from ..machine import available_cores
@@ -66,6 +68,7 @@ class Trainer:
         if total_steps is not None:
             total_steps = check_count("total_steps", total_steps)
         self.model, self.config, self.total_steps = model, config, total_steps
+        self._all_patches = dataclasses.replace(model.config, patch_dropout=0.0)
         self.frozen = frozen_layers(config.freeze, model.config)
         learns = self.trained
         self.state = AdamWState.zeros_like(learns.flat)
@@ -100,6 +103,13 @@ class Trainer:
         warmup = WARMUP_STEPS if total is None else round(config.warmup_fraction * total)
         return warmup_cosine(self.state.step, config.learning_rate, warmup, total)
 
+    @property
+    def step_config(self) -> ViTConfig:
+        """The model's config in the next step: patch dropout ends after its share of the steps."""
+        total = self.total_steps
+        over = total is not None and self.state.step >= self.config.patch_dropout_until * total
+        return self._all_patches if over else self.model.config
+
     def step(self, images: Any, labels: Any) -> Array:
         """One optimisation step on a host batch; the loss before it, a 0-d array of the model's backend.
 
@@ -121,7 +131,7 @@ class Trainer:
             model.params,
             images,
             labels,
-            model.config,
+            self.step_config,
             self.pool,
             label_smoothing=config.label_smoothing,
             seed=config.seed,

@@ -53,6 +53,7 @@ def configs(draw: Any) -> ViTConfig:
         dropout=draw(dropouts),
         attention_dropout=draw(dropouts),
         drop_path=draw(dropouts),
+        patch_dropout=draw(dropouts),
     )
 
 

@@ -19,7 +19,9 @@ READS = {"softmax, fast"}  # rows that ask for the branch that waits for the dev
 BOUND = 1e-5  # relative, per tensor, in float32: the backends add in different orders
 
 BASE = ViTConfig(image_size=(8, 12), patch_size=4, channels=2, classes=5, dim=12, depth=2, heads=3, mlp_dim=20)
-DROPPING = ViTConfig(**{**BASE.to_dict(), "dropout": 0.1, "attention_dropout": 0.2, "drop_path": 0.3})
+DROPPING = ViTConfig(
+    **{**BASE.to_dict(), "dropout": 0.1, "patch_dropout": 0.2, "attention_dropout": 0.2, "drop_path": 0.3}
+)
 CONFIGS = {
     "default": BASE,
     "every dropout": DROPPING,
@@ -131,8 +133,10 @@ def assert_same_training(steps: int = 3, muon: float | None = None) -> None:
 
 def uploads(config: ViTConfig, count: int) -> int:
     """How many arrays a step sends to the device: images, labels and dropout masks of every shard."""
-    masks = (config.dropout > 0) + config.depth * (
-        (config.attention_dropout > 0) + 2 * (config.dropout > 0 or config.drop_path > 0)
+    masks = (
+        (config.dropout > 0)
+        + (config.patch_dropout > 0)
+        + config.depth * ((config.attention_dropout > 0) + 2 * (config.dropout > 0 or config.drop_path > 0))
     )
     return len(shards(count, config)) * (2 + masks)
 

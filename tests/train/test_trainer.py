@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minivit.train.trainer
+from minivit.config import ViTConfig
 from minivit.data import Split
 from minivit.errors import ConfigError
 from minivit.ops import cross_entropy_forward
@@ -327,3 +328,15 @@ def test_where_no_step_is_read_a_report_is(monkeypatch):
     one.model.params["head.weight"] = np.full_like(one.model.params["head.weight"], 3e38)
     with pytest.raises(TrainingError, match="the loss became nan by step 3: try a lower learning rate"):
         list(fit(one, split(24), split(0), 2, RunningSums()))
+
+
+def test_patch_dropout_ends_after_its_share_of_the_steps():
+    model = ViT(ViTConfig(depth=1, patch_dropout=0.5))
+    trainer = Trainer(model, TrainConfig(patch_dropout_until=0.4), total_steps=5)
+    images, labels = np.random.default_rng(0).integers(0, 256, (4, 1, 28, 28), dtype=np.uint8), np.arange(4)
+    seen = []
+    for _ in range(5):
+        seen.append(trainer.step_config.patch_dropout)
+        trainer.step(images, labels)
+    assert seen == [0.5, 0.5, 0, 0, 0]
+    assert model.config.patch_dropout == 0.5
