@@ -19,8 +19,9 @@ LUMA = 0.299, 0.587, 0.114  # how bright red, green and blue look (ITU-R BT.601)
 
 def random_photo(images: Array, rng: np.random.Generator, strength: float = 1.0) -> Array:
     """A padded crop, a resized crop of that and, with three channels, other colours, for each image at random."""
-    for change in (padded_crop, resized_crop, colour_changes):
-        images = change(images, rng, strength)
+    changes = (padded_crop, resized_crop, colour_changes)
+    for change, own in zip(changes, rng.spawn(len(changes))):
+        images = change(images, own, strength)
     return images
 
 

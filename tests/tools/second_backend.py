@@ -12,6 +12,9 @@ from minivit.gradcheck import CASES
 from minivit.gradcheck.contract import flatten
 from minivit.parallel import BatchResult, WorkerPool, loss_and_grads, shards
 from minivit.train import TrainConfig, Trainer
+from minivit.train.elastic import elastic_distortion
+from minivit.train.mix import mixed, random_erasing
+from minivit.train.photos import random_mirror, random_photo
 from minivit.vit import ViT
 
 COSTS = ("h2d", "d2h", "sync", "float64")  # what the stand-in counts and an operation must not do
@@ -139,6 +142,29 @@ def uploads(config: ViTConfig, count: int) -> int:
         + config.depth * ((config.attention_dropout > 0) + 2 * (config.dropout > 0 or config.drop_path > 0))
     )
     return len(shards(count, config)) * (2 + masks)
+
+
+AUGMENTATIONS = {
+    "mirror": lambda images, rng: random_mirror(images, rng),
+    "photo": lambda images, rng: random_photo(images, rng, 0.8),
+    "erasing": lambda images, rng: random_erasing(images, rng, 0.6),
+    "elastic": lambda images, rng: elastic_distortion(images, rng, 0.9),
+    "mixup": lambda images, rng: mixed(images, np.arange(len(images)), 99, rng, mixup=0.4)[0],
+    "cutmix": lambda images, rng: mixed(images, np.arange(len(images)), 99, rng, mixup=0.4, cutmix=1.0)[0],
+}
+
+
+def assert_same_augmentation(name: str, between: Callable[[], None] = lambda: None) -> None:
+    """Pixels that live on the GPU are augmented there, as NumPy does it: uint8 at most one level apart."""
+    augment = AUGMENTATIONS[name]
+    images = np.random.default_rng(1).integers(0, 256, (9, 3, 11, 8), dtype=np.uint8)
+    ours = to_device(images, "gpu")
+    between()
+    new = augment(ours, np.random.default_rng(2))
+    assert device_of(new) == "gpu" and new.dtype == np.uint8
+    expected = augment(images, np.random.default_rng(2))
+    apart = abs(to_host(new).astype(int) - expected)
+    assert apart.max() <= 1 and (apart > 0).mean() < 0.001 and (expected != images).any(), name
 
 
 def assert_same_predictions() -> None:
