@@ -44,8 +44,7 @@ def layer_rates(names: Iterable[str], depth: int, decay: float) -> dict[str, flo
     """The learning rate of each parameter relative to the head's: decay^(depth + 1 - layer), where the last LayerNorm
     and the head count as one layer, depth + 1.
 
-    Clark et al. 2020 (arXiv:2003.10555), appendix A, as Bao et al. 2022 (arXiv:2106.08254) and MAE fine-tune Vision
-    Transformers.
+    Clark et al. 2020 (arXiv:2003.10555) for text; Bao et al. 2021 (arXiv:2106.08254) for Vision Transformers.
     """
     return {name: decay ** max(0, depth + 1 - layer_of(name, depth)) for name in names}
 

@@ -33,6 +33,8 @@ def train(arguments: argparse.Namespace) -> None:
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
     data = DEFAULT_DATA if arguments.data is None else arguments.data  # an empty name is a mistake
     device = arguments.device or "cpu"
+    if recipe.needs_init and arguments.init is None and arguments.resume is None:
+        raise ConfigError(f"--recipe {arguments.recipe} starts from a trained model: say which with --init PATH")
     if arguments.resume is not None:
         _refuse_beside(arguments, "--resume", ("out", "overwrite", "init", "pixels", "overfit_batch"))
         run = resume_run(

@@ -44,9 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     it.set_defaults(device=None)  # with --resume, the run's own
     it.add_argument("--data", help=f"{DATA_HELP} (default: {DEFAULT_DATA})")
     recipes = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
-    it.add_argument(
-        "--recipe", choices=tuple(RECIPES), help=f"settings made for --data mnist, which flags override ({recipes})"
-    )
+    it.add_argument("--recipe", choices=tuple(RECIPES), help=f"a set of settings, which flags override ({recipes})")
     it.add_argument(
         "--out", metavar="DIR", type=os.path.expanduser, help="the run's folder (default: the first free runs/DATA-N)"
     )
@@ -62,7 +60,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--init",
         metavar="RUN",
         type=os.path.expanduser,
-        help="start from the weights of a run, with a learning-rate schedule of its own",
+        help="start from the weights of a run, or of another library's model, with a learning-rate schedule of its own "
+        "and, where the classes are others, a new head",
     )
     it.add_argument("--pixels", choices=tuple(PIXELS), help="the normalisation, where a file for --init tells none")
     it.add_argument("--overfit-batch", action="store_true", help="only check that the model can memorise 64 images")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +44,18 @@ def embedded(splits: tuple[Split, ...], model: ViT, pool: WorkerPool, say: Say, 
     distinct, first, places = np.unique(digests, axis=0, return_index=True, return_inverse=True)
     folder, began = _folder(headless, distinct), time.perf_counter()
     starts = range(0, len(first), IMAGES_IN_A_PART)
-    kept = {} if folder is None else {start: _read(folder / _name(start), headless) for start in starts}
-    ready = all(kept.get(start) is not None for start in starts)
+    kept = _kept(folder, headless, [len(first[start : start + IMAGES_IN_A_PART]) for start in starts], pool)
+    ready = all(part is not None for part in kept)
     count = f"the embeddings of {len(first)} images"
     once = "are computed once, since what makes them is frozen and nothing is augmented"
     _tell(say, f"{count} were computed before, and are in {folder}" if ready else f"{count} {once}")
     found = []
     with _bar(len(first), bar) as shown:
-        for start in starts:
+        for number, (start, part) in enumerate(zip(starts, kept)):
             rows = first[start : start + IMAGES_IN_A_PART]
-            part = kept.get(start)
-            if part is None or len(part) != len(rows):
+            if part is None:
                 part = np.concatenate([*_computed(splits, rows, headless, pool, shown)])
-                if folder is not None and not _write(folder / _name(start), part, say):
+                if folder is not None and not _write(folder / _name(number), part, say):
                     folder = None
             else:
                 shown.update(len(rows))
@@ -103,18 +102,24 @@ def _tell(say: Say, line: str) -> None:
         say(line)
 
 
-def _name(start: int) -> str:
-    return f"{start:08d}.safetensors"
+def _name(number: int) -> str:
+    return f"{number:06d}.safetensors"
 
 
-def _read(path: Path, model: ViT) -> np.ndarray | None:
-    """A part that was kept; None if there is none, or if it is damaged."""
+def _kept(folder: Path | None, model: ViT, counts: Sequence[int], pool: WorkerPool) -> list[np.ndarray | None]:
+    """The parts, each of so many images, that were kept; None for those that are missing or damaged, here or where
+    another rank looks, since ranks compute a part together."""
+    found = [None if folder is None else _read(folder / _name(i), model, n) for i, n in enumerate(counts)]
+    everywhere = pool.ranks.gather(bytes(part is not None for part in found))
+    return [part if all(each[i] for each in everywhere) else None for i, part in enumerate(found)]
+
+
+def _read(path: Path, model: ViT, count: int) -> np.ndarray | None:
     try:
-        tensors, _ = read_tensors(path)
+        found = read_tensors(path)[0].get("embeddings")
     except CheckpointError:
         return None
-    found = tensors.get("embeddings")
-    return found if found is not None and found.shape[1:] == (model.config.features,) else None
+    return found if found is not None and found.shape == (count, model.config.features) else None
 
 
 def _write(path: Path, part: np.ndarray, say: Say) -> bool:

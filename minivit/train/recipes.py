@@ -1,7 +1,8 @@
-"""Recipes: named settings, each of which reproduces a result in the README.
+"""Recipes: named settings, for which README has results.
 
 `minivit train --data mnist --recipe quick` loads one; flags given beside it take precedence. Nothing in them depends on
-MNIST: the pixel statistics come from the training split of the data set in use.
+MNIST: the pixel statistics come from the training split of the data set in use. `probe` and `finetune` start from a
+model that was trained before.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ class Recipe:
     about: str
     model: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
+    needs_init: bool = False  # it starts from a trained model
 
 
 COMMON = {"batch_size": 128, "learning_rate": 2e-3, "tta": 8}
@@ -27,5 +29,23 @@ RECIPES = {
         "the best model of half an hour: wider, and trained on every image, with none held out",
         {"dim": 96, "depth": 6, "mlp_dim": 192, "drop_path": 0.1},
         {**COMMON_EMA, "epochs": 60, "augment": 1.2, "tta": 16, "validation": 0},
+    ),
+    # Only the head learns, so its rate may be a hundred times that of a whole model: 1e-3 to 1e-2 are usual.
+    "probe": Recipe(
+        "with --init: a linear head on the frozen model, whose embeddings are computed once",
+        {},
+        {
+            **{"freeze": "all", "augment": None, "epochs": 100, "batch_size": 64, "learning_rate": 3e-3},
+            **{"label_smoothing": 0.0, "patience": 10},
+        },
+        needs_init=True,
+    ),
+    # 1e-5 to 5e-5 are usual for a whole ViT, in batches of 32 to 64; 1e-2 destroys what it knows. A layer decay of 0.65
+    # to 0.75 is usual for ViT-B, 0.75 to 0.8 for ViT-L.
+    "finetune": Recipe(
+        "with --init: the whole model at a low rate, lower still in its first layers",
+        {},
+        {"epochs": 20, "batch_size": 32, "learning_rate": 5e-5, "layer_decay": 0.75, "patience": 5},
+        needs_init=True,
     ),
 }
