@@ -18,7 +18,7 @@ from ..run import load_run, of_minivit, resume_run, start_run
 from ..run.folder import shell_name
 from ..run.overfit import overfit
 from ..run.pictures import draw_pictures
-from ..train import RECIPES, Recipe, TrainConfig
+from ..train import TrainConfig, recipe_called
 from ..weights.onnx import export_onnx
 from .given import answers, load
 from .output import escaped
@@ -29,12 +29,10 @@ DEFAULT_DATA = "mnist5k"
 
 def train(arguments: argparse.Namespace) -> None:
     settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
-    recipe = RECIPES[arguments.recipe] if arguments.recipe else Recipe("the defaults")
+    recipe = recipe_called(arguments.recipe, has_model=(arguments.init or arguments.resume) is not None)
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
     data = DEFAULT_DATA if arguments.data is None else arguments.data  # an empty name is a mistake
     device = arguments.device or "cpu"
-    if recipe.needs_init and arguments.init is None and arguments.resume is None:
-        raise ConfigError(f"--recipe {arguments.recipe} starts from a trained model: say which with --init PATH")
     if arguments.resume is not None:
         _refuse_beside(arguments, "--resume", ("out", "overwrite", "init", "pixels", "overfit_batch"))
         run = resume_run(

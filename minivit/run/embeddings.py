@@ -29,7 +29,7 @@ from .display import Say
 
 FORMAT = 1  # of a part
 IMAGES_IN_A_PART, IMAGES_AT_ONCE = 512, 64
-DROPOUTS = ("dropout", "attention_dropout", "drop_path")
+DROPOUTS = ("dropout", "patch_dropout", "attention_dropout", "drop_path")
 
 
 def embedded(splits: tuple[Split, ...], model: ViT, pool: WorkerPool, say: Say, bar: bool) -> list[Split]:

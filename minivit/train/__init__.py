@@ -6,7 +6,7 @@ from .config import TrainConfig
 from .evaluate import Evaluation, probabilities
 from .loop import Metrics, RunningSums, fit
 from .nonfinite import first_not_finite
-from .recipes import RECIPES, Recipe
+from .recipes import RECIPES, Recipe, recipe_called
 from .trainer import NotFinite, StepResult, Trainer, TrainingError
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "fit",
     "probabilities",
     "random_affine",
+    "recipe_called",
     "steps_per_epoch",
 ]

@@ -8,6 +8,8 @@ model that was trained before.
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -35,7 +37,7 @@ RECIPES = {
         "with --init: a linear head on the frozen model, whose embeddings are computed once",
         {},
         {
-            **{"freeze": "all", "augment": None, "epochs": 100, "batch_size": 64, "learning_rate": 3e-3},
+            **{"freeze": "all", "augmentation": "none", "epochs": 100, "batch_size": 64, "learning_rate": 3e-3},
             **{"label_smoothing": 0.0, "patience": 10},
         },
         needs_init=True,
@@ -49,3 +51,12 @@ RECIPES = {
         needs_init=True,
     ),
 }
+
+
+def recipe_called(name: str | None, has_model: bool = False) -> Recipe:
+    """The recipe of this name, None: that of the defaults. has_model: whether there is a model to start from. Raises
+    ConfigError for a recipe that needs one."""
+    recipe = Recipe("the defaults") if name is None else RECIPES[name]
+    if recipe.needs_init and not has_model:
+        raise ConfigError(f"--recipe {name} starts from a trained model: say which with --init PATH")
+    return recipe

@@ -19,7 +19,15 @@ from minivit.vit import ViT
 from tests.tools import runs, tiny
 
 PROBE = TrainConfig(
-    epochs=20, batch_size=18, threads=1, learning_rate=0.05, augment=None, freeze="all", ema=0.9, patience=20, seed=3
+    epochs=20,
+    batch_size=18,
+    threads=1,
+    learning_rate=0.05,
+    augmentation="none",
+    freeze="all",
+    ema=0.9,
+    patience=20,
+    seed=3,
 )
 
 
@@ -189,7 +197,7 @@ def test_stopped_while_they_are_computed_it_goes_on_where_it_was(data, init, tmp
     assert computed == [16, 16, 16, 12]
 
 
-@pytest.mark.parametrize("settings", [{"augment": 1.0}, {"freeze": 2}])
+@pytest.mark.parametrize("settings", [{"augmentation": "digits"}, {"mirror": True}, {"freeze": 2}])
 def test_where_they_change_they_are_not_kept(settings, data, init, tmp_path, computed):
     start(data, tmp_path / "run", init, dataclasses.replace(PROBE, epochs=1, **settings))
     assert computed == []
