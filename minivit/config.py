@@ -150,7 +150,10 @@ class ViTConfig:
     def check_predicts(self) -> None:
         """Raise ConfigError unless the head's output is the logits of classes."""
         head = "no head" if self.classes is None else "a head that gives an embedding"
-        check(self.predicts, f"the model has {head}, so it predicts no classes: use embed")
+        check(
+            self.predicts,
+            f"the model has {head}, so it predicts no classes; minivit embed, or ViT.embed, gives its features",
+        )
 
     @property
     def has_class_token(self) -> bool:

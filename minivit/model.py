@@ -83,11 +83,14 @@ def vit_backward(
 ) -> tuple[Params, Array]:
     """Given dlogits (B, K) and the cache, return the gradient of every parameter that is not frozen, as Params, and
     dimages (B, C, Sh, Sw). A given `grads` is written into and returned, every entry assigned exactly once. With
-    pixels=False, and where layers are frozen, dimages is not computed and is None.
+    pixels=False, and where layers are frozen, dimages is not computed and is None. Raises ValueError where `grads` are
+    the parameters themselves.
 
     Derivation: the forward read from bottom to top, down to the frozen layers.
     """
     config, params, embed, masks, blocks, norm, pool, head, frozen = cache
+    if grads is not None and grads.flat is params.flat:
+        raise ValueError("grads are the model's own parameters, which would be overwritten: leave grads out")
     grads = trained(params, config, frozen).empty_like() if grads is None else grads
     dx = head_backward(dlogits, head, grads)  # (B, K) -> (B, D)
     if frozen > config.depth + 1:

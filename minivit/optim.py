@@ -56,7 +56,7 @@ def adamw_step(
     `decay` is the weight decay of each entry, (size,), or one value for all; `rates` is what the learning rate of each
     entry is multiplied by, likewise. With a clip_norm, `grads`, whose norm is `grad_norm`, is first clipped in place as
     by `clip_by_norm`; on a GPU that is part of the same kernel. Raises ValueError, and changes nothing, for a beta
-    outside [0, 1), for a clip_norm that is not positive and for vectors of different shapes.
+    outside [0, 1), for a clip_norm that is not positive, for vectors of different shapes and for read-only parameters.
 
     Derivation.
       (1) m and v are running means: m = beta1·m + (1 - beta1)·g,  v = beta2·v + (1 - beta2)·g².
@@ -73,6 +73,8 @@ def adamw_step(
         raise ValueError(
             f"parameters {params.shape}, gradient {grads.shape} and state {state.m.shape} must have the same shape"
         )
+    if not getattr(params.flags, "writeable", True):
+        raise ValueError("the parameters are read-only, and a step changes them in place: pass a copy")
     if clip_norm is not None:
         _check_limit(clip_norm)
     xp = array_module(params)

@@ -9,7 +9,7 @@ import numpy as np
 from .backend import Array, device_of, errstate, to_device
 from .checkpoint import DTYPES, save_model
 from .config import ViTConfig
-from .errors import ConfigError, DataTypeError
+from .errors import ConfigError, ConfigTypeError, DataTypeError
 from .initial import initial_params
 from .masks import Masks, draw_masks
 from .model import ViTCache, encoder_forward, vit_backward, vit_forward
@@ -98,6 +98,8 @@ class ViT:
                 f"forward takes normalised floats as they are, not {images.dtype}: "
                 "use predict, which scales uint8 images, or minivit.preprocess.normalise"
             )
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise ConfigTypeError(f"rng must be a generator, numpy.random.default_rng(0) for example, not {rng!r}")
         images = to_device(images, self.device).astype(self.dtype, copy=False)
         masks = None if rng is None else draw_masks(self.config, len(images), rng, self.dtype, self.device)
         return images, masks

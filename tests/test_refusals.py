@@ -38,6 +38,25 @@ def spoiled():
     return one
 
 
+def read_only():
+    params, state = np.ones(3), AdamWState.zeros_like(np.ones(3))
+    params.flags.writeable = False
+    try:
+        adamw_step(params, np.ones(3), state, 0.1)
+    finally:
+        assert state == AdamWState.zeros_like(params)
+
+
+def gradients_in_the_parameters():
+    one = ViT(tiny.config())
+    before = one.params.copy()
+    logits, cache = one.forward(np.zeros((2, 1, 8, 8), "float32"))
+    try:
+        one.backward(np.ones_like(logits), cache, grads=one.params)
+    finally:
+        assert one.params == before
+
+
 def other_parameters():
     return ViT(ViTConfig(depth=1), params=ViT(ViTConfig(depth=2)).params)
 
@@ -63,6 +82,14 @@ REFUSED = {
     "a beta of one": (lambda: adamw(beta2=1.0), r"beta1 and beta2 .* 0.9 and 1.0"),
     "a beta1 of one": (lambda: adamw(beta1=1.0), r"beta1 and beta2 .* 1.0 and 0.99"),
     "a negative beta": (lambda: adamw(beta1=-0.5), r"beta1 and beta2 .* -0.5 and 0.99"),
+    "read-only parameters": (read_only, "the parameters are read-only, and a step changes them in place: pass a copy"),
+    "gradients in the parameters": (gradients_in_the_parameters, "grads are the model's own parameters"),
+    "a seed for a generator": (
+        lambda: MODEL.forward(np.zeros((1, 1, 8, 8), "float32"), rng=0),
+        r"rng must be a generator, numpy.random.default_rng\(0\) for example, not 0",
+    ),
+    "no path": (lambda: ViT.load(None), "a model's path must be the name of a file or a folder, not None"),
+    "a number for a path": (lambda: ViT.load(3), "a model's path must be the name of a file or a folder, not 3"),
     "a limit of zero": (lambda: clip_by_norm(np.ones(3), 0.0), "limit of the norm must be positive, not 0.0"),
     "a step that clips to zero": (lambda: adamw(clip_norm=0.0), "limit of the norm must be positive, not 0.0"),
     "a limit that is NaN": (lambda: clip_by_norm(np.ones(3), np.nan), "limit of the norm must be positive, not nan"),

@@ -38,6 +38,8 @@ def load_run(path: str | Path, device: str = "cpu", **answers: Any) -> Run:
         found = find_weights(path)
         return Run(found.parent, ViT.load(found, device=device, **answers), {}, None)
     found = PRETRAINED if path == "pretrained" else Path(path)
+    if not os.path.lexists(found):
+        raise CheckpointError(f"{path}: no such file or folder; minivit train makes a model, and pretrained is one")
     folder = found.parent if found.is_file() else found
     model_file = found if found.is_file() else folder / "model.safetensors"
     if not os.path.lexists(model_file):

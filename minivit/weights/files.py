@@ -3,6 +3,7 @@ tensor is read when it is asked for. Whatever could run code when it is opened i
 
 import json
 import math
+import os
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +14,21 @@ from safetensors import SafetensorError, safe_open
 
 from ..atomic import open_regular, read_json
 from ..checkpoint import is_ours
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigTypeError
 from .npz import Npz
 from .tensors import AS_SAFETENSORS, DTYPES, TensorFile, as_float
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")  # in this order
 LONGEST_NAME = 300  # characters
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")  # how such files begin
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".pickle", ".tar")
 
 
 def find_weights(path: str | Path) -> Path:
     """The file of weights that a path names: itself, or the one in a folder. Raises CheckpointError, in one line, if
     there is none, or more than one."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ConfigTypeError(f"a model's path must be the name of a file or a folder, not {path!r}")
     path = Path(path)
     if path.is_file():
         return path
@@ -140,6 +144,10 @@ def _refusal(path: Path, start: bytes) -> str | None:
         return f"a pickle, which runs code when it is opened: {AS_SAFETENSORS}"
     if start.startswith(b"\x89HDF"):
         return "an HDF5 file, as Keras writes them: take the model's safetensors file"
+    if start.startswith(PICTURES):
+        return "a picture: name the model first, and then the pictures"
+    if path.suffix == ".onnx":
+        return "an ONNX file, which minivit writes and does not read: name the model that it was made of"
     if start.startswith(b"\x93NUMPY"):
         return "a single array: expected a safetensors file, or an .npz file of a whole model"
     return None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from ..backend import Array, array_module
 from ..config import ViTConfig
@@ -23,6 +24,7 @@ def resize_model(
     records; None: as `config.resize` says. The patches keep their size. Raises ConfigError for a size that the patches
     do not divide, and for another dialect.
     """
+    _check_patches(image_size, config.patch_size)
     made = dataclasses.replace(config, image_size=image_size, resize=config.resize if dialect is None else dialect)
     shapes, xp = parameter_shapes(made), array_module(params.flat)
     result = Params(shapes, xp.empty(sum(map(math.prod, shapes.values())), params.flat.dtype))
@@ -33,6 +35,16 @@ def resize_model(
             value = xp.concatenate([token, patches], axis=1)
         result[name][...] = value
     return result, made
+
+
+def _check_patches(image_size: Any, patch_size: int) -> None:
+    """Raise ConfigError, naming the sizes that fit, for an image size that the patches do not divide."""
+    sides = image_size if isinstance(image_size, (tuple, list)) else (image_size,)
+    for side in sides:
+        if isinstance(side, int) and side > 0 and side % patch_size:
+            below = side // patch_size * patch_size
+            fitting = " or ".join(str(one) for one in (below, below + patch_size) if one)
+            raise ConfigError(f"images of {side} pixels are not made of patches of {patch_size}: take {fitting}")
 
 
 def resize_positions(table: Array, old_grid: tuple[int, int], new_grid: tuple[int, int], dialect: str) -> Array:

@@ -118,3 +118,38 @@ def test_a_number_of_copies_that_is_none(copies, model, picture, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["predict", str(model), str(picture), "--tta", copies])
     assert f"must lie in 0..1000, or be the word off, not {copies or 'empty'}" in capsys.readouterr().err
+
+
+def test_what_is_no_model_is_said(model, picture, tmp_path, refused):
+    """A name that is not there, arguments in the wrong order, a file that minivit writes only."""
+    assert "none: no such file or folder; minivit train" in refused("info", tmp_path / "none")
+    assert "no such file or folder" in refused("predict", tmp_path / "none", picture)
+    for command in ("predict", "attend", "info"):
+        arguments = [picture, model][: 2 - (command == "info")]
+        assert "a picture: name the model first, and then the pictures" in refused(command, *arguments)
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x08\x12\x07minivit")
+    assert "an ONNX file, which minivit writes and does not read" in refused("info", tmp_path / "model.onnx")
+    (tmp_path / "empty").mkdir()
+    assert "a folder without pictures" in refused("predict", model, tmp_path / "empty")
+
+
+def test_home_is_expanded_wherever_a_file_is_named(data, tmp_path, monkeypatch, capsys):
+    """Also where the shell leaves it: --out=~/run."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    assert main(["train", "--data", data, "--out=~/run", *tiny.flags(epochs=1)]) == 0
+    assert (home / "run" / "model.safetensors").exists()
+    assert main(["train", "--resume=~/run"]) == 0 and "has ended already" in capsys.readouterr().out
+    assert main(["train", "--data", data, "--init=~/run", "--out=~/again", "--epochs", "1"]) == 0
+    assert main(["info", "~/run/model.safetensors"]) == 0
+    assert main(["convert", "~/run", "~/timm", "--to", "timm"]) == 0 and (home / "timm" / "config.json").exists()
+
+
+def test_an_image_size_that_does_not_fit_names_those_that_do(tmp_path, refused):
+    from tests.weights import synthetic
+
+    folder = synthetic.write(tmp_path / "vit", synthetic.filled(synthetic.timm_shapes()), synthetic.timm_config())
+    errors = refused("convert", folder, tmp_path / "out", "--to", "timm", "--image-size", "10")
+    assert "images of 10 pixels are not made of patches of 4: take 8 or 12" in errors

@@ -132,7 +132,7 @@ def test_clip_s_projection_is_not_transposed_and_gives_an_embedding(tmp_path):
     images = np.zeros((2, 3, 8, 8))
     assert model.embed(images).shape == (2, 6)
     np.testing.assert_allclose(model.embed(images), model.forward(images)[0], rtol=1e-12)
-    with pytest.raises(ConfigError, match="gives an embedding, so it predicts no classes: use embed"):
+    with pytest.raises(ConfigError, match="gives an embedding, so it predicts no classes; minivit embed, or"):
         model.predict(images)
 
 
@@ -378,7 +378,7 @@ def test_another_image_size_without_a_row_for_the_class_token(tmp_path):
 
 def test_a_size_or_a_dialect_that_cannot_be(tmp_path):
     path = file_of(filled(synthetic.timm_shapes()), tmp_path)
-    with pytest.raises(ConfigError, match="patch_size 4 does not divide image_size 10"):
+    with pytest.raises(ConfigError, match="images of 10 pixels are not made of patches of 4: take 8 or 12"):
         ViT.load(path, image_size=10, **PLAIN)
     with pytest.raises(ConfigError, match="resize says how positions are resized to another image_size"):
         ViT.load(path, resize="corner", **PLAIN)
