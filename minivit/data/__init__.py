@@ -1,22 +1,31 @@
-"""Data: MNIST, its bundled sample, any data set in IDX files; fixed splits. Nothing here knows the model."""
+"""Data: MNIST and its bundled sample, IDX files, folders of pictures, CIFAR, .npz; fixed splits. Nothing here knows the
+model."""
 
 from ..errors import DataError
-from .dataset import Dataset, class_numbers, full_name, load, load_split
+from .cache import cache_folder, clear_cache
+from .dataset import Dataset, Loaded, class_numbers, full_name, load, load_parts, load_split, short_name
 from .mnist import fetch_mnist
+from .reading import Reading
 from .split import Pictures, Split, digests_of, parts, sample, split_validation
 
 __all__ = [
     "DataError",
     "Dataset",
+    "Loaded",
     "Pictures",
+    "Reading",
     "Split",
+    "cache_folder",
     "class_numbers",
+    "clear_cache",
     "digests_of",
     "fetch_mnist",
     "full_name",
     "load",
+    "load_parts",
     "load_split",
     "parts",
     "sample",
+    "short_name",
     "split_validation",
 ]

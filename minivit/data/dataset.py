@@ -1,8 +1,7 @@
-"""Data sets: images and labels to train on, images and labels to test with, from four IDX files in a folder."""
+"""Data sets: images and labels to train on, images and labels to test with, whatever files they are in."""
 
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,72 +9,102 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from .idx import find_idx, read_idx
-from .mnist import CHECKSUMS, fetch_mnist, find_mnist
-from .split import Split
+from ..preprocess import Preprocessing
+from .cifar import ARCHIVES, find_cifar
+from .folders import is_image_folder
+from .idx_files import find_idx_files, has_idx_files, read_idx_split
+from .npz import read_npz
+from .pictures import load_pictures
+from .reading import Reading
+from .split import Split, split_validation
 
 NAMES = ("mnist5k", "mnist")
-BUNDLED = Path(__file__).parent / "mnist5k"
-PARTS = {"train": ("train",), "test": ("t10k", "test")}  # what files call them
-FILE = re.compile(r"(.*?)(?:train|t10k|test)-(?:images|labels)[-.]idx\d-\w+(?:\.gz)?")
-CHANNELS = (1, 3, 4)  # of which one is an image's last axis if its channels come last
 
 
 class Dataset(NamedTuple):
-    """A named data set; labels run from 0 to classes - 1. class_names: the labels in its files, as text, where they are
-    others than these."""
+    """A named data set; labels run from 0 to classes - 1.
+
+    class_names: the names of the classes or, where their files hold other labels than these, the labels as text.
+    held: which images to train on are held out for validation where no number of them is asked for, (n,); None:
+    `split_validation` chooses. preprocessing: how the images were made of picture files; None where they were not.
+    notes: lines that a person should see.
+    """
 
     name: str
     train: Split
     test: Split
     classes: int
     class_names: tuple[str, ...] | None = None
+    held: npt.NDArray[np.bool_] | None = None
+    preprocessing: Preprocessing | None = None
+    notes: tuple[str, ...] = ()
+
+    def split(self, validation: int | None = None) -> tuple[Split, Split]:
+        """The images to learn from, and those held out of them for validation: `validation` many, None: a tenth or, in
+        data that come with some, these."""
+        return _split(self.train, self.held, validation)
 
 
-class _Files(NamedTuple):
-    """Where a data set's files are, what their names begin with, and the SHA-256 of each unpacked, by its name."""
+class Loaded(NamedTuple):
+    """The parts of a data set as its files hold them; those that were not asked for are None. label_names: what its
+    labels are called, label 0 first; None: by their numbers. The rest is as in `Dataset`."""
 
-    folder: Path
-    prefix: str = ""
-    checksums: Mapping[str, str] | None = None
+    train: Split | None
+    test: Split | None
+    label_names: tuple[str, ...] | None = None
+    held: npt.NDArray[np.bool_] | None = None
+    preprocessing: Preprocessing | None = None
+    notes: tuple[str, ...] = ()
+
+    def part(self, part: str, validation: int | None) -> Split:
+        """The part "train", "valid" or "test"."""
+        if part == "test":
+            assert self.test is not None
+            return self.test
+        assert self.train is not None
+        return _split(self.train, self.held, validation)[part == "valid"]
 
 
-def load(data: str) -> Dataset:
+def load(data: str, reading: Reading = Reading()) -> Dataset:
     """The data set called `data`:
 
     "mnist5k"   5,000 of MNIST's training digits, in this package: 400 of each class to train on, 100 to test with
     "mnist"     all of it, 60,000 and 10,000: from $MINIVIT_DATA or the cache, else downloaded (see `fetch_mnist`);
                 what is not MNIST to the byte is refused
-    a folder    of IDX files (see `load_split`); write "./mnist" for a folder that has one of the names above
+    a folder    of pictures, in a folder for each class (see `pictures.load_pictures`), of IDX files (see `load_split`),
+                or of CIFAR's binary files; write "./mnist" for a folder that has one of the names above
+    a file      CIFAR's archive (see `cifar`), or an .npz file of Keras or MedMNIST (see `npz`)
 
-    The classes are the labels that occur in the training files, in order; EMNIST's letters, for example, are 1 to 26.
+    reading: how pictures are read. The classes are the labels that occur in the training files, in order; EMNIST's
+    letters, for example, are 1 to 26.
     Raises DataError for a name that is none of these, and for files that are missing, damaged or do not fit each other.
     """
-    files = _find(data)
-    train, test = (_read_split(files, part) for part in PARTS)
+    loaded = load_parts(data, None, reading)
+    train, test = loaded.train, loaded.test
+    assert train is not None and test is not None
     if train.images.shape[1:] != test.images.shape[1:]:
         raise DataError(
-            f"the images in {files.folder} differ: {_size(train)} (channels x height x width) to train on,"
+            f"the images in {full_name(data)} differ: {_size(train)} (channels x height x width) to train on,"
             f" {_size(test)} to test with; expected one size"
         )
     values = np.unique(train.labels)
     unknown = np.setdiff1d(test.labels, values)
     if unknown.size:
         raise DataError(
-            f"a label to test with in {files.folder} is {unknown[0]}, expected {_listed(values.tolist())}, the labels"
-            " to train on; check that the files belong together"
+            f"a label to test with in {full_name(data)} is {unknown[0]}, expected {_listed(values.tolist())}, the"
+            " labels to train on; check that the files belong together"
         )
-    names = None if np.array_equal(values, np.arange(len(values))) else tuple(map(str, values))
+    names = tuple(str(v) if loaded.label_names is None else loaded.label_names[v] for v in values.tolist())
     train, test = (split._replace(labels=np.searchsorted(values, split.labels)) for split in (train, test))
-    name = data if data in NAMES else Path(full_name(data)).name
-    return Dataset(name, train, test, len(values), names)
+    class_names = None if names == tuple(map(str, range(len(values)))) else names
+    return Dataset(short_name(data), train, test, len(values), class_names, *loaded[3:])
 
 
 def load_split(data: str, part: str) -> Split:
     """One part, "train" or "test", of the data set called `data` (see `load`), with the labels that its file holds
     (see `class_numbers`). The files of the other part need not be there.
 
-    The folder holds the files that MNIST, Fashion-MNIST and others come in, each plain or gzipped:
+    A folder of IDX files holds those that MNIST, Fashion-MNIST and others come in, each plain or gzipped:
 
         train-images-idx3-ubyte   train-labels-idx1-ubyte   t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte
 
@@ -87,7 +116,29 @@ def load_split(data: str, part: str) -> Split:
     labels (n,). Any size will do, and any number of classes.
     Raises DataError if a file is missing, damaged or does not fit the other.
     """
-    return _read_split(_find(data), part)
+    loaded = load_parts(data, part)
+    split = loaded.test if part == "test" else loaded.train
+    assert split is not None
+    return split
+
+
+def load_parts(data: str, part: str | None = None, reading: Reading = Reading()) -> Loaded:
+    """The parts of the data set called `data` (see `load`): "train", "test", or both for None."""
+    path = Path(full_name(data))
+    wanted = ("train", "test") if part is None else (part,)
+    if data and data not in NAMES:
+        if path.suffix.lower() == ".npz":
+            found = read_npz(path, part)
+            return _with_validation(found.get("train"), found.get("val"), found.get("test"))
+        cifar = None if has_idx_files(path) else find_cifar(path, part)
+        if cifar is not None:
+            train, test = (cifar.split(name) if name in wanted else None for name in ("train", "test"))
+            return Loaded(train, test, cifar.class_names(), notes=tuple(filter(None, [cifar.origin()])))
+        if path.is_dir() and not has_idx_files(path) and is_image_folder(path):
+            return Loaded(*load_pictures(path, reading))
+    files = find_idx_files(data)
+    train, test = (read_idx_split(files, name) if name in wanted else None for name in ("train", "test"))
+    return Loaded(train, test)
 
 
 def full_name(data: str) -> str:
@@ -95,83 +146,46 @@ def full_name(data: str) -> str:
     return data if data in NAMES else str(Path(os.path.expanduser(data)).resolve())
 
 
-def class_numbers(labels: npt.NDArray[np.int64], names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """The labels of a file as class numbers of a model with these class names: names that are all numbers are labels,
-    others are counted from 0. Raises DataError for a label that is none of the classes."""
-    known = names if all(name.isdecimal() for name in names) else [str(k) for k in range(len(names))]
+def short_name(data: str) -> str:
+    """What the data set called `data` is called in the name of a run."""
+    name = Path(full_name(data)).name
+    suffix = next((suffix for suffix in (".npz", *ARCHIVES) if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)] or name
+
+
+def class_numbers(
+    labels: npt.NDArray[np.int64], names: Sequence[str], label_names: Sequence[str] | None = None
+) -> npt.NDArray[np.int64]:
+    """The labels of a file as class numbers of a model with these class names. label_names: what the labels are called;
+    None: by their numbers, and then names that are all numbers are labels, others are counted from 0. Raises DataError
+    for a label that is none of the classes."""
+    numbers = label_names is None and not all(name.isdecimal() for name in names)
+    known = [str(k) for k in range(len(names))] if numbers else names
     number = {name: k for k, name in enumerate(known)}
     values, places = np.unique(labels, return_inverse=True)
-    unknown = [str(value) for value in values if str(value) not in number]
+    called = [str(value) if label_names is None else label_names[value] for value in values.tolist()]
+    unknown = [name for name in called if name not in number]
     if unknown:
         raise DataError(
             f"the data hold the label {unknown[0]}, which is no class of this model: expected {_listed(known)};"
             " choose other data or another model"
         )
-    return np.array([number[str(value)] for value in values], np.int64)[places]
+    return np.array([number[name] for name in called], np.int64)[places]
 
 
-def _find(data: str) -> _Files:
-    if data == "mnist5k":
-        return _Files(BUNDLED)
-    if data == "mnist":
-        return _Files(find_mnist() or fetch_mnist(), checksums=CHECKSUMS)
-    path = Path(full_name(data))
-    folder, wanted = (path, None) if data and path.is_dir() else (path.parent, f"{path.name}-")
-    places = (folder, folder / "raw", *sorted(folder.glob("*/raw")))
-    found = [_Files(place, prefix) for place in places for prefix in _prefixes(place)]
-    found = [files for files in found if wanted in (None, files.prefix)]
-    if len(found) > 1 and found[0] != _Files(path):  # what has no beginning comes first
-        names = ", ".join(str(files.folder / files.prefix.rstrip("-_.")) for files in found)
-        raise DataError(f"several data sets in {folder}: choose one of {names}")
-    if not found and wanted is not None:
-        raise DataError(f'no data called "{data}": expected mnist5k, mnist or a folder of IDX files; check the name')
-    return found[0] if found else _Files(folder)
+def _with_validation(train: Split | None, valid: Split | None, test: Split | None) -> Loaded:
+    """The parts of data that come with a part for validation."""
+    if train is None or valid is None:
+        return Loaded(train, test)
+    images = np.concatenate([np.asarray(train.images), np.asarray(valid.images)])
+    whole = Split(images, np.concatenate([train.labels, valid.labels]))
+    return Loaded(whole, test, held=np.arange(len(images)) >= len(train.labels))
 
 
-def _prefixes(folder: Path) -> list[str]:
-    """What the names of data sets in a folder begin with, each once; nothing, usually."""
-    names = os.listdir(folder) if folder.is_dir() else []
-    return sorted({match[1] for match in map(FILE.fullmatch, names) if match})
-
-
-def _read_split(files: _Files, part: str) -> Split:
-    images_path, images = _read(files, part, "images", (3, 4))
-    labels_path, labels = _read(files, part, "labels", (1,))
-    if images.ndim not in (3, 4) or images.size == 0:
-        raise DataError(
-            f"{images_path} holds values of axes {images.shape}, expected (n, Sh, Sw) or (n, C, Sh, Sw), none 0"
-        )
-    if images.ndim == 4 and images.shape[3] in CHANNELS and images.shape[1] not in CHANNELS:
-        raise DataError(
-            f"{images_path} holds images of axes {images.shape}, channels last; expected (n, C, Sh, Sw):"
-            " write it again with images.transpose(0, 3, 1, 2)"
-        )
-    if labels.shape != images.shape[:1]:
-        raise DataError(
-            f"{labels_path} holds labels of axes {labels.shape}, expected ({len(images)},): one label for each image"
-            f" of {images_path.name}; check that the two belong together"
-        )
-    if images.ndim == 3:
-        images = images[:, np.newaxis]  # (n, Sh, Sw) -> (n, 1, Sh, Sw)
-    if files.prefix.startswith("emnist"):
-        images = images.swapaxes(2, 3).copy()
-    return Split(images, labels.astype(np.int64))
-
-
-def _read(files: _Files, part: str, kind: str, axes: Sequence[int]) -> tuple[Path, np.ndarray]:
-    """The path and the array of the file that holds the images or the labels of a part."""
-    names = [f"{files.prefix}{called}-{kind}-idx{count}-ubyte" for called in PARTS[part] for count in axes]
-    for name in names:
-        path = find_idx(files.folder, name)
-        if path is not None:
-            return path, read_idx(path, files.checksums[name] if files.checksums else None)
-    there = sorted(os.listdir(files.folder))
-    more = f" and {len(there) - 5} more" if len(there) > 5 else ""
-    raise DataError(
-        f"no file {names[0]} in {files.folder}, plain or .gz; expected the four IDX files of a data set"
-        " (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte),"
-        f" found {', '.join(there[:5]) or 'nothing'}{more}"
-    )
+def _split(train: Split, held: npt.NDArray[np.bool_] | None, validation: int | None) -> tuple[Split, Split]:
+    if validation is None and held is not None:
+        return train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
+    return split_validation(train, validation)
 
 
 def _size(split: Split) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 
+LARGEST_VALIDATION = 5000  # images, unless more are asked for
 VALUES_AT_ONCE = 1 << 22  # bytes of images that are read at once where all of them are looked at
 
 
@@ -101,22 +102,22 @@ def split_validation(train: Split, count: int | None = None) -> tuple[Split, Spl
     """
     total = len(train.labels)
     if count is None:
-        count = min(total // 10, 5000)
+        count = min(total // 10, LARGEST_VALIDATION)
     if not 0 <= count < max(total, 1):
         raise DataError(f"a validation split of {count} images of {total}: expected 0 to {total - 1}; ask for fewer")
     chosen = np.zeros(total, bool)
-    order = np.argsort(_fingerprints(train.images), kind="stable")
-    for label, share in enumerate(_shares(np.bincount(train.labels), count)):
+    order = np.argsort(fingerprints(digests_of(train.images)), kind="stable")
+    for label, share in enumerate(shares(np.bincount(train.labels), count)):
         chosen[order[train.labels[order] == label][:share]] = True
     return train.take(np.flatnonzero(~chosen)), train.take(np.flatnonzero(chosen))
 
 
-def _fingerprints(images: npt.NDArray[np.uint8] | Pictures) -> npt.NDArray[np.uint64]:
-    """The first eight bytes of the SHA-256 of every image, (n,)."""
-    return np.ascontiguousarray(digests_of(images)[:, :8]).view(">u8").ravel().astype(np.uint64)
+def fingerprints(digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """The first eight bytes of every SHA-256, (n, 32), as a number, (n,)."""
+    return np.ascontiguousarray(digests[:, :8]).view(">u8").ravel().astype(np.uint64)
 
 
-def _shares(sizes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+def shares(sizes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
     """How many of `count` each class gives: in proportion to its size, the largest remainders rounded up."""
     shares, owed = np.divmod(sizes * count, max(sizes.sum(), 1))
     shares[np.argsort(-owed, kind="stable")[: count - shares.sum()]] += 1

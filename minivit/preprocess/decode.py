@@ -3,10 +3,12 @@
 Pillow reads far more than pictures of pixels; only well-known formats are tried, none of which another program reads.
 """
 
+import contextlib
 import math
 import os
 import threading
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +18,17 @@ from ..errors import CheckpointError, DataError, MissingPackageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
 LARGEST_FILE = 512 << 20  # bytes
 MOST_PIXELS = 128_000_000  # of a picture that is decoded whole, which takes four bytes for each
 KEPT_PIXELS = 16_000_000  # larger pictures are reduced to at most this many
 LARGEST_OF_16_BITS = 65535.0
+NO_PILLOW = 'reading pictures needs pillow, which is not installed: pip install "minivit[images]"'
 STRIP = 1 << 20  # pixels that are converted at once
 ORIENTATION = 0x0112  # the EXIF tag
+SIDEWAYS = (5, 6, 7, 8)  # its values for pictures that lie on their side
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -71,12 +76,24 @@ def open_picture(path: str | os.PathLike[str], stretch: bool = False) -> "Image"
     smallest becomes 0 and the largest 255.
     Raises DataError, in one line, for a file that cannot be read; MissingPackageError without pillow.
     """
+    with _opened(path) as picture:
+        return _upright(_reduced(picture, stretch), picture)
+
+
+def picture_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Width and height of the picture in a file, upright, from the beginning of the file. Raises as `open_picture`."""
+    with _opened(path) as picture:
+        turned = picture.format != "TIFF" and _orientation(picture) in SIDEWAYS
+        return (picture.height, picture.width) if turned else (picture.width, picture.height)
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> "Iterator[ImageFile]":
+    """A picture file of which only the beginning has been read; whatever goes wrong inside is a DataError."""
     try:
         from PIL import Image
     except ImportError:
-        raise MissingPackageError(
-            'reading pictures needs pillow, which is not installed: pip install "minivit[images]"'
-        ) from None
+        raise MissingPackageError(NO_PILLOW) from None
     head = b""
     try:
         with SILENCE, open_regular(os.fspath(path), LARGEST_FILE) as file:
@@ -84,7 +101,7 @@ def open_picture(path: str | os.PathLike[str], stretch: bool = False) -> "Image"
             file.seek(0)
             Image.init()
             with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
-                return _upright(_reduced(picture, stretch), picture)
+                yield picture
     except Exception as error:  # damaged files make pillow raise nearly anything
         raise DataError(f"cannot read {path}: {_reason(error, head, path)}") from None
 
@@ -136,10 +153,6 @@ def _upright(small: "Image", picture: "Image") -> "Image":
 
     if picture.format == "TIFF":  # pillow has turned it when it was loaded
         return small
-    try:
-        orientation = picture.getexif().get(ORIENTATION)
-    except Exception:  # cameras write much into it that pillow refuses
-        return small
     turns = {
         2: Transpose.FLIP_LEFT_RIGHT,
         3: Transpose.ROTATE_180,
@@ -149,7 +162,15 @@ def _upright(small: "Image", picture: "Image") -> "Image":
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
     }
+    orientation = _orientation(picture)
     return small.transpose(turns[orientation]) if orientation in turns else small
+
+
+def _orientation(picture: "Image") -> int:
+    try:
+        return picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # cameras write much into it that pillow refuses
+        return 1
 
 
 def _reason(error: Exception, head: bytes, path: str | os.PathLike[str]) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from minivit.data import DataError, Split, class_numbers, load, load_split, split_validation
-from minivit.data.dataset import BUNDLED, full_name
+from minivit.data.dataset import full_name
 from minivit.data.idx import read_idx, write_idx
+from minivit.data.idx_files import BUNDLED
 from minivit.data.mnist import CHECKSUMS
 
 RNG = np.random.default_rng(0)
@@ -231,7 +232,7 @@ def test_a_damaged_file_is_named(tmp_path):
 @pytest.mark.parametrize("name", ["mnist6k", "MNIST", "", "no/such/folder"])
 def test_unknown_names(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=f'no data called "{name}": expected mnist5k, mnist or a folder of IDX files'):
+    with pytest.raises(DataError, match=f'no data called "{name}": expected mnist5k, mnist, a folder'):
         load(name)
 
 

@@ -274,8 +274,8 @@ def test_find_looks_everywhere(monkeypatch, tmp_path):
 
 
 def test_load_fetches_what_is_not_there(shared, monkeypatch):
-    monkeypatch.setattr(dataset, "find_mnist", lambda: None)
-    monkeypatch.setattr(dataset, "fetch_mnist", lambda: shared / "data" / "mnist")
+    monkeypatch.setattr(idx_files, "find_mnist", lambda: None)
+    monkeypatch.setattr(idx_files, "fetch_mnist", lambda: shared / "data" / "mnist")
     assert load("mnist").name == "mnist"
 
 
