@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import weights
 from ..config import ViTConfig
-from ..data import fetch_mnist
+from ..data import Reading, fetch_mnist
 from ..errors import ConfigError
 from ..gradcheck import plot_curve, run_model
 from ..gradcheck import run as run_checks
@@ -34,19 +34,23 @@ def train(arguments: argparse.Namespace) -> None:
     data = DEFAULT_DATA if arguments.data is None else arguments.data  # an empty name is a mistake
     device = arguments.device or "cpu"
     if arguments.resume is not None:
-        _refuse_beside(arguments, "--resume", ("out", "overwrite", "init", "pixels", "overfit_batch"))
+        given = ("out", "overwrite", "init", "pixels", "image_size", "skip_unreadable", "overfit_batch")
+        _refuse_beside(arguments, "--resume", given)
         run = resume_run(
             arguments.resume, arguments.device, data=arguments.data, model_settings=model_settings,
             train_settings=train_settings, say=_say, bar=True,
         )  # fmt: skip
     elif arguments.overfit_batch:
         _refuse_beside(arguments, "--overfit-batch", ("out", "overwrite", "init", "pixels"))
-        return overfit(data, model_settings, train_settings, device, say=_say)
+        reading = Reading(image_size=arguments.image_size, skip_unreadable=arguments.skip_unreadable, bar=True)
+        return overfit(data, model_settings, train_settings, device, reading=reading, say=_say)
     else:
         config = TrainConfig(**train_settings)
         out, overwrite, init = arguments.out, arguments.overwrite, arguments.init
-        pixels = arguments.pixels
-        run = start_run(data, out, model_settings, config, device, overwrite, init, pixels=pixels, say=_say, bar=True)
+        run = start_run(
+            data, out, model_settings, config, device, overwrite, init, pixels=arguments.pixels,
+            image_size=arguments.image_size, skip_unreadable=arguments.skip_unreadable, say=_say, bar=True,
+        )  # fmt: skip
     note = draw_pictures(run.folder, run.mistakes)
     print(f"\nthe run is in {run.folder}{f' ({note})' if note else ''}; next:")
     name = shell_name(run.folder)

@@ -64,13 +64,11 @@ def add_loading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--norm-eps", type=float, metavar="EPS", help="LayerNorm's epsilon")
     group.add_argument("--heads", type=int, metavar="H", help="attention heads")
     group.add_argument("--pixels", choices=tuple(PIXELS), help="the normalisation of its images")
-    group.add_argument(
-        "--image-size", type=_size, metavar="S|SHxSW", help="resize its positions to images of this size"
-    )
+    group.add_argument("--image-size", type=size, metavar="S|SHxSW", help="resize its positions to images of this size")
     group.add_argument("--resize", choices=DIALECTS, help="how (default: as the library does)")
 
 
-def _size(text: str) -> int | tuple[int, int]:
+def size(text: str) -> int | tuple[int, int]:
     """An image size for argparse: 224, or 224x320, height first."""
     try:
         sides = [int(side) for side in text.lower().split("x")]

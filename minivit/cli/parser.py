@@ -12,14 +12,17 @@ from ..train import RECIPES, TrainConfig
 from ..weights import PIXELS, TARGETS
 from . import commands, looking
 from .commands import DEFAULT_DATA
-from .flags import add_flags, add_loading, add_threads, add_tta
+from .flags import add_flags, add_loading, add_threads, add_tta, size
 
 RUN_HELP = (
     "a run's folder, a model.safetensors, or the word pretrained: the model that comes with minivit; or a safetensors "
     "file, a folder or an .npz file of timm, transformers, open_clip, Meta or Google"
 )
 PICTURES_HELP = "PNG, JPEG, ..., or a folder: all pictures in it (needs pillow: minivit[images])"
-DATA_HELP = "mnist5k (5,000 digits, comes with minivit), mnist (all 70,000), or a folder of IDX files"
+DATA_HELP = (
+    "a folder with a folder of pictures for each class, mnist5k (5,000 digits, comes with minivit), mnist (all "
+    "70,000), a folder of IDX files, CIFAR's binary files or archive, or an .npz file of Keras or MedMNIST"
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -64,6 +67,16 @@ def make_parser() -> argparse.ArgumentParser:
         "and, where the classes are others, a new head",
     )
     it.add_argument("--pixels", choices=tuple(PIXELS), help="the normalisation, where a file for --init tells none")
+    it.add_argument(
+        "--image-size",
+        type=size,
+        metavar="S|SHxSW",
+        help="the size that pictures and the positions of --init are resized to (default: the median short edge of the "
+        "pictures, at most 64; that of --init)",
+    )
+    it.add_argument(
+        "--skip-unreadable", action="store_true", help="leave out pictures that cannot be read, at most a tenth of them"
+    )
     it.add_argument("--overfit-batch", action="store_true", help="only check that the model can memorise 64 images")
     add_flags(it.add_argument_group("training"), TrainConfig)
     add_flags(it.add_argument_group("model"), ViTConfig)

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -9,6 +10,8 @@ from tqdm import tqdm
 
 from ..train import Metrics, StepResult, Trainer
 
+TIMED_STEPS = 4
+LONG = 600.0  # seconds
 Say = Callable[[str], object]  # what shows a line to a person; the command line hands in one that prints
 
 
@@ -30,6 +33,7 @@ class Display:
         bar: bool = False,
     ) -> None:
         self.epochs, self.epoch_steps, self.steps = epochs, epoch_steps, epochs * epoch_steps
+        self.first = trainer.state.step
         self.batch = min(trainer.config.batch_size, images)
         self.say = say
         total, done = self.steps * self.batch, trainer.state.step * self.batch
@@ -43,6 +47,7 @@ class Display:
         )
         self.lines = self.bar.disable or not (sys.stdout is not None and sys.stdout.isatty())
         self.accuracy: tuple[str, float] | None = None
+        self.seen, self.clock = 0, 0.0  # steps, and the time of the first of them
 
     def __enter__(self) -> "Display":
         return self
@@ -52,10 +57,21 @@ class Display:
             self.bar.close()
 
     def step(self, result: StepResult) -> None:
-        """Move the bar by a batch; the loss is read only when the bar is drawn, since a GPU would have to wait."""
+        """Move the bar by a batch; the loss is read only when the bar is drawn, since a GPU would have to wait. Say so
+        after the first steps if the training will take long."""
+        self.seen += 1
+        if self.seen == 1:
+            self.clock = time.perf_counter()
+        if self.seen == 1 + TIMED_STEPS:
+            self._forecast((time.perf_counter() - self.clock) / TIMED_STEPS)
         if self.bar.update(self.batch):
             known = f", {self.accuracy[0]} {100 * self.accuracy[1]:.1f} %" if self.accuracy else ""
             self.bar.set_postfix_str(f"loss {float(result.loss):.3f}{known}", refresh=False)
+
+    def _forecast(self, seconds: float) -> None:
+        left = (self.steps - self.first - self.seen) * seconds
+        if left > LONG:
+            self.say(f"note: this will take about {left / 60:.0f} minutes; --epochs sets for how long it trains")
 
     def report(self, report: Metrics) -> None:
         """Show a report: in the bar and, if it is that of a whole epoch, as a line of its own."""

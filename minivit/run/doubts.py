@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..data import Split, digests_of, load_split, split_validation
+from ..data import Split, digests_of, load_parts
 from ..data.mnist import find_mnist
 from ..errors import DataError
 from ..preprocess import Preprocessing, ground_of
-from .load import Run
+from .load import Run, reading_of
 
 
 def other_kind(preprocessing: Preprocessing | None, images: np.ndarray) -> list[str]:
@@ -31,7 +31,7 @@ def overlap(run: Run, split: Split) -> int | None:
     try:
         if name == "mnist" and find_mnist() is None:
             return None
-        train, _ = split_validation(load_split(name, "train"), config.get("validation"))
+        train = load_parts(name, "train", reading_of(run)).part("train", config.get("validation"))
     except (DataError, OSError):
         return None
     trained = {digest.tobytes() for digest in digests_of(train.images)}

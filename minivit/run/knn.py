@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..data import Split, load, split_validation
+from ..data import Split, load
 from ..errors import ConfigError
 from ..neighbours import neighbour_votes
 from ..pictures import embed_images
 from ..preprocess import check_pixels
 from ..train import Evaluation
 from ..train.evaluate import judge
-from .load import Run
+from .load import Run, reading_of
 
 
 class Neighbours(NamedTuple):
@@ -35,8 +35,8 @@ def neighbour_evaluation(
         raise ConfigError(
             "--knn finds the neighbours of images among those of the training split: --split test or valid"
         )
-    dataset = load(data)
-    train, valid = split_validation(dataset.train, run.settings.get("train", {}).get("validation"))
+    dataset = load(data, reading_of(run, progress))
+    train, valid = dataset.split(run.settings.get("train", {}).get("validation"))
     split = dataset.test if part == "test" else valid
     if not len(split.labels):
         raise ConfigError(f"no images of {data} were held out for validation: choose another --split")

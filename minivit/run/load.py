@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data import Split, class_numbers, load_split, split_validation
+from ..data import Reading, Split, class_numbers, load_parts
 from ..errors import CheckpointError, ConfigError
-from ..preprocess import check_pixels
+from ..preprocess import Preprocessing, check_pixels
 from ..vit import ViT
 from ..weights import find_weights, written_by_minivit
 from .folder import resume_hint
@@ -69,12 +69,25 @@ def evaluation_split(run: Run, data: str, part: str) -> Split:
     images out for validation.
     """
     config = run.model.config
-    split = load_split(data, "test" if part == "test" else "train")
-    if part != "test":
-        train, valid = split_validation(split, run.settings.get("train", {}).get("validation"))
-        split = train if part == "train" else valid
+    loaded = load_parts(data, "test" if part == "test" else "train", reading_of(run))
+    split = loaded.part(part, run.settings.get("train", {}).get("validation"))
     if not len(split.labels):
         raise ConfigError(f"{run.folder} held no images out for validation: choose another --split")
     check_pixels(split.images, config)
     names = [config.class_name(k) for k in range(config.classes or 0)]
-    return split._replace(labels=class_numbers(split.labels, names))
+    return split._replace(labels=class_numbers(split.labels, names, loaded.label_names))
+
+
+def reading_of(run: Run, bar: bool = False) -> Reading:
+    """How the run's model reads pictures."""
+    return reading_for(run.model, None, run.settings.get("skip_unreadable", False), bar)
+
+
+def reading_for(
+    model: ViT | None, image_size: int | tuple[int, int] | None, skip_unreadable: bool, bar: bool
+) -> Reading:
+    """How pictures are read for a model; for None, which is still to be made, in this size."""
+    if model is None:
+        return Reading(None, None, image_size, skip_unreadable, bar)
+    made = model.preprocessing or Preprocessing.default(model.config)
+    return Reading(made, model.config.channels, None, skip_unreadable, bar)

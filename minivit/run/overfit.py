@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..data import load
+from ..data import Reading, load
 from ..rng import SHUFFLE, generator
 from ..train import TrainConfig, Trainer, TrainingError
 from ..vit import ViT
@@ -23,6 +23,7 @@ def overfit(
     train_settings: dict[str, Any],
     device: str = "cpu",
     *,
+    reading: Reading = Reading(),
     say: Say = silent,
 ) -> None:
     """Train on 64 images of a data set until the loss is below 1e-3, and say how it goes; writes no file.
@@ -31,7 +32,7 @@ def overfit(
     weight decay and dropouts, which are there to prevent that, are off, and settings without use here are named.
     Raises TrainingError, saying what to look at, if 600 steps are not enough.
     """
-    dataset = load(data)
+    dataset = load(data, reading)
     off = {"dropout": 0.0, "patch_dropout": 0.0, "attention_dropout": 0.0, "drop_path": 0.0}
     config = TrainConfig(**{**train_settings, "label_smoothing": 0.0, "weight_decay": 0.0, "ema": None})
     model_config = config_for(dataset.train.images, dataset.classes, {**model_settings, **off})

@@ -17,7 +17,14 @@ from ..train import Metrics, TrainConfig
 
 FORMAT = 1  # of config.json, state.safetensors and result.json; a file without a number is of format 0, and is read
 SETTINGS = {"data": str, "data_sha256": str, "model": Any, "train": Any}  # what config.json holds, at least
-MORE_SETTINGS = {"minivit": str, "test_sha256": str, "init": str | None, "device": str, "run": str}
+MORE_SETTINGS = {
+    "minivit": str,
+    "test_sha256": str,
+    "init": str | None,
+    "device": str,
+    "run": str,
+    "skip_unreadable": bool,
+}
 RESULT = {  # what result.json holds, at least
     "test_accuracy": float,
     "test_correct": int,

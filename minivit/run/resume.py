@@ -7,7 +7,7 @@ from typing import Any
 from ..atomic import write_json
 from ..backend import device_module
 from ..config import ViTConfig
-from ..data import Dataset, full_name, load, sample
+from ..data import Dataset, Reading, full_name, load, sample
 from ..errors import CheckpointError, ConfigError, DataError, DeviceError
 from ..preprocess import Preprocessing
 from ..train import TrainConfig
@@ -57,7 +57,7 @@ def resume_run(
             say(f"run {folder.path} has ended already")
             return load_run(folder.path, device or "cpu")
         device = _usable_device(folder.path, settings, device, say)
-        dataset, place = _same_data(folder.path, settings, data)
+        dataset, place = _same_data(folder.path, settings, data, bar)
         settings = {**settings, "device": device, "data": place}
         config = TrainConfig.from_dict(settings["train"])
         images = split_images(dataset, config)
@@ -158,12 +158,12 @@ def _usable_device(folder: Path, settings: dict[str, Any], device: str | None, s
     return now
 
 
-def _same_data(folder: Path, settings: dict[str, Any], data: str | None) -> tuple[Dataset, str]:
+def _same_data(folder: Path, settings: dict[str, Any], data: str | None, bar: bool) -> tuple[Dataset, str]:
     """The data of a run, and where they are. Raises CheckpointError for others, DataError if there are none."""
     place = settings["data"] if data is None else full_name(data)
     elsewhere = f"minivit train --resume {shell_name(folder)} --data FOLDER says where they are now"
     try:
-        dataset = load(place)
+        dataset = load(place, _reading(settings, bar))
     except DataError as error:
         raise DataError(f"{error}; {elsewhere}" if data is None else str(error)) from None
     found = {"data_sha256": fingerprint(dataset.train), "test_sha256": fingerprint(dataset.test)}
@@ -172,3 +172,10 @@ def _same_data(folder: Path, settings: dict[str, Any], data: str | None) -> tupl
     if not same or dataset.train.images.shape[1:] != shape:
         raise CheckpointError(f"{folder}: the data in {place} are not those it was started with; {elsewhere}")
     return dataset, place
+
+
+def _reading(settings: dict[str, Any], bar: bool) -> Reading:
+    """How the run's pictures were read when it began."""
+    made, channels = settings.get("preprocessing"), ViTConfig.from_dict(settings["model"]).channels
+    skip = settings.get("skip_unreadable", False)
+    return Reading(Preprocessing.from_dict(made) if made else None, channels, None, skip, bar)

@@ -8,6 +8,8 @@ import numpy as np
 from ..config import ViTConfig
 from ..data import Pictures, parts
 
+LEAST_PATCHES = 49
+
 
 def pixel_statistics(images: np.ndarray | Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of every channel of uint8 images (B, C, Sh, Sw), of pixels in [0, 1]."""
@@ -22,8 +24,18 @@ def pixel_statistics(images: np.ndarray | Pictures) -> tuple[tuple[float, ...], 
 
 def config_for(images: np.ndarray | Pictures, classes: int, settings: dict[str, Any]) -> ViTConfig:
     """The config of a model for a data set: `settings` are ViTConfig's fields, but for those that the training images,
-    uint8 (n, C, Sh, Sw), decide: size, channels, classes and pixel statistics."""
+    uint8 (n, C, Sh, Sw), decide: size, channels, classes and pixel statistics; and the patch size, if none is set."""
     _, channels, height, width = images.shape
     mean, std = pixel_statistics(images)
     shape = {"image_size": (height, width), "channels": channels, "classes": classes}
-    return ViTConfig(**{**settings, **shape, "pixel_mean": mean, "pixel_std": std})
+    patch = {"patch_size": patch_for(channels, height, width)}
+    return ViTConfig(**{**patch, **settings, **shape, "pixel_mean": mean, "pixel_std": std})
+
+
+def patch_for(channels: int, height: int, width: int) -> int:
+    """The side of the patches for images of this shape: the longest that divides them into at least LEAST_PATCHES; but
+    7 pixels for grey images of 28 x 28, the form of MNIST, whose 16 patches suffice."""
+    if (channels, height, width) == (1, 28, 28):
+        return 7
+    sides = [side for side in range(1, min(height, width) + 1) if height % side == width % side == 0]
+    return max((side for side in sides if height * width >= LEAST_PATCHES * side**2), default=1)

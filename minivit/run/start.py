@@ -8,14 +8,15 @@ import numpy as np
 
 from .. import __version__
 from ..backend import device_module
-from ..data import Dataset, Split, full_name, load, parts, sample, split_validation
+from ..data import Dataset, Pictures, Split, digests_of, full_name, load, parts, sample
+from ..errors import ConfigError
 from ..preprocess import Preprocessing
 from ..train import TrainConfig
 from ..train.augmentation import decided
 from ..vit import ViT
 from .display import Say, silent
 from .folder import new_folder
-from .load import Run
+from .load import Run, reading_for
 from .records import FORMAT
 from .settings import config_for
 from .training import Images, train_in
@@ -33,19 +34,21 @@ def start_run(
     *,
     pixels: str | None = None,
     image_size: int | tuple[int, int] | None = None,
+    skip_unreadable: bool = False,
     say: Say = silent,
     bar: bool = False,
 ) -> Run:
     """Train a model on a data set from start to end: what `minivit train` does.
 
-    data: "mnist5k", "mnist" or a folder of IDX files; out: the run's folder; model_settings: ViTConfig's fields, but
-    for those that the data decide (image size, channels, classes, pixel statistics). init: a run, or a model's file,
-    whose weights to start from instead of random ones; its config is taken over, with a new head where the classes are
-    others, and `model_settings` may change in it what changes no shape (the dropouts, for example). image_size: a side
-    or (Sh, Sw) to which the positions of `init` are resized. pixels: the normalisation, where `init` is another
-    library's file that does not tell it. overwrite: replace the run that is in `out`, as soon as this one has done a
-    step. say: called with every line that a person should see; bar: draw a progress bar on stderr, if that
-    is a terminal.
+    data: what `data.load` takes; out: the run's folder; model_settings: ViTConfig's fields, but for those that the data
+    decide (image size, channels, classes, pixel statistics, and the patch size where none is given). init: a run, or a
+    model's file, whose weights to start from instead of random ones; its config is taken over, with a new head where
+    the classes are others, and `model_settings` may change in it what changes no shape (the dropouts, for example).
+    image_size: a side or (Sh, Sw) to which the pictures of a folder and the positions of `init` are resized.
+    skip_unreadable: leave out pictures that cannot be read, at most a tenth. pixels: the normalisation, where `init` is
+    another library's file that does not tell it. overwrite: replace the run that is in `out`, as soon as this one has
+    done a step. say: called with every line that a person should see; bar: draw a progress bar on stderr, if that is a
+    terminal.
     Raises Interrupted after a signal that asks it to stop, TrainingError for a loss that is not finite, FileExistsError
     if `out` holds a run already and `overwrite` is false, or files that no run wrote, CheckpointError if another
     process trains in it, OSError if it cannot be written, ConfigError if the data or the settings do not fit the model
@@ -54,14 +57,17 @@ def start_run(
     with new_folder(data, out, overwrite) as folder:
         device_module(device)
         base = None if init is None else base_model(init, device, folder.path, model_settings, image_size, pixels)
-        dataset = load(data)
+        dataset = load(data, reading_for(base and base.model, image_size, skip_unreadable, bar))
+        for note in dataset.notes:
+            say(f"note: {note}")
         images = split_images(dataset, config)
         config, why = decided(config, images.train.images)
         if dataset.class_names is not None:
             model_settings = {**model_settings, "class_names": dataset.class_names}
         about: tuple[str, ...] = ()
         if base is None:
-            preprocessing = Preprocessing.of_images(sample(images.train.images))
+            check_size(dataset, image_size)
+            preprocessing = dataset.preprocessing or Preprocessing.of_images(sample(images.train.images))
             model_config = config_for(images.train.images, dataset.classes, model_settings)
             model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
         else:
@@ -79,19 +85,32 @@ def start_run(
             "model": model.config.to_dict(),
             "preprocessing": model.preprocessing.to_dict() if model.preprocessing else None,
             "train": config.to_dict(),
+            **({"skip_unreadable": True} if skip_unreadable else {}),
         }
         return train_in(folder, settings, images, model, config, resume=False, say=say, bar=bar, about=(*about, why))
 
 
+def check_size(dataset: Dataset, image_size: int | tuple[int, int] | None) -> None:
+    """Raise ConfigError for an image size that was asked for and that the images do not have: only pictures that are
+    read from files of their own can be resized."""
+    height, width = dataset.train.images.shape[2:]
+    if image_size not in (None, (height, width)) and not image_size == height == width:
+        raise ConfigError(
+            f"image_size {image_size}: the images of {dataset.name} are {height} x {width} already; leave it out, or "
+            "write them as pictures into a folder for each class"
+        )
+
+
 def split_images(dataset: Dataset, config: TrainConfig) -> Images:
     """The images to train on, those held out of them, and those to test with."""
-    return Images(*split_validation(dataset.train, config.validation), dataset.test)
+    return Images(*dataset.split(config.validation), dataset.test)
 
 
 def fingerprint(split: Split) -> str:
-    """The SHA-256 of images and labels."""
+    """The SHA-256 of images and labels; where the digests of the images are known, of these instead of the images."""
     digest = hashlib.sha256()
-    for part in parts(split.images):
+    known = isinstance(split.images, Pictures) and split.images.digests is not None
+    for part in [digests_of(split.images)] if known else parts(split.images):
         digest.update(np.ascontiguousarray(part))
     digest.update(np.ascontiguousarray(split.labels))
     return digest.hexdigest()

@@ -113,7 +113,8 @@ def _fit(
     learn = f", of which {trainer.trained.flat.size} learn" if trainer.frozen else ""
     line = (
         f"run {folder}: {trainer.model.params.flat.size} parameters{learn}, {epochs} epochs of {count} images "
-        f"({len(images.valid.labels)} more for validation), {trainer.pool.threads} threads"
+        f"({len(images.valid.labels)} more for validation), {_form(trainer.model.config)}, "
+        f"{trainer.pool.threads} threads"
     )
     if saves.begun:
         at = f"resumed at step {trainer.state.step} of {trainer.total_steps}"
@@ -168,6 +169,13 @@ def _fit(
             f"{error}: {place}; {left}: start again with a lower --learning-rate or a smaller --clip-norm"
         ) from None
     return metrics, seconds
+
+
+def _form(config: ViTConfig) -> str:
+    """What the images are like, and what they are cut into."""
+    colour, height, width = config.image_shape
+    kind = {1: "grey", 3: "colour"}.get(colour, f"{colour} channels,")
+    return f"{kind} {height} x {width} in {config.patches} patches of {config.patch_size} x {config.patch_size}"
 
 
 def _unbalanced(labels: np.ndarray, config: ViTConfig) -> Iterator[str]:

@@ -155,7 +155,9 @@ def test_without_a_terminal_a_line_is_printed_for_every_epoch(data, tmp_path, ca
     lines = out.splitlines()
     assert errors == ""
     assert re.fullmatch(
-        r"run .*run: \d+ parameters, 3 epochs of 54 images \(6 more for validation\), \d+ threads", lines[0]
+        r"run .*run: \d+ parameters, 3 epochs of 54 images \(6 more for validation\), "
+        r"grey 8 x 8 in 4 patches of 4 x 4, \d+ threads",
+        lines[0],
     )
     line = (
         r"epoch (\d)/3: loss \d\.\d+ accuracy [\d.]+ %, valid loss \d\.\d+ accuracy [\d.]+ %, \d+ images/s, \d+ s left"

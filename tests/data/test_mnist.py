@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minivit.data import DataError, dataset, fetch_mnist, load, mnist
+from minivit.data import DataError, fetch_mnist, idx_files, load, mnist
 from minivit.data.idx import read_idx
 from minivit.data.mnist import CHECKSUMS, MIRRORS, data_folders, find_mnist
 
