@@ -142,7 +142,7 @@ COVERED = {  # the remaining classes that hold arrays: parts of what stands abov
     "BlockCache", "BlockMasks", "AttentionCache", "DotProductCache", "LinearCache", "LayerScaleCache",
     "RegistersCache", "ResizeCache", "EmbedCache", "LayerNormCache", "SoftmaxCache",
     "MlpCache", "PatchDropoutCache", "GeluCache", "PoolCache", "PatchEmbedCache", "CrossEntropyCache",
-    "RunningSums", "Dataset", "Pictures",
+    "RunningSums", "Dataset", "Pictures", "Loaded", "Decoded", "ImageFolder",
     "Prefetcher", "Display", "Images", "Saves", "Walk", "Place", "Gradient", "Operation", "Step",
 }  # fmt: skip
 

@@ -34,22 +34,26 @@ def train(arguments: argparse.Namespace) -> None:
     data = DEFAULT_DATA if arguments.data is None else arguments.data  # an empty name is a mistake
     device = arguments.device or "cpu"
     if arguments.resume is not None:
-        given = ("out", "overwrite", "init", "pixels", "image_size", "skip_unreadable", "overfit_batch")
-        _refuse_beside(arguments, "--resume", given)
+        _refuse_beside(
+            arguments, "--resume", ("out", "overwrite", "init", "pixels", "skip_unreadable", "overfit_batch")
+        )
         run = resume_run(
             arguments.resume, arguments.device, data=arguments.data, model_settings=model_settings,
             train_settings=train_settings, say=_say, bar=True,
         )  # fmt: skip
     elif arguments.overfit_batch:
         _refuse_beside(arguments, "--overfit-batch", ("out", "overwrite", "init", "pixels"))
-        reading = Reading(image_size=arguments.image_size, skip_unreadable=arguments.skip_unreadable, bar=True)
+        reading = Reading(
+            image_size=model_settings.pop("image_size", None), skip_unreadable=arguments.skip_unreadable, bar=True
+        )
         return overfit(data, model_settings, train_settings, device, reading=reading, say=_say)
     else:
         config = TrainConfig(**train_settings)
         out, overwrite, init = arguments.out, arguments.overwrite, arguments.init
+        image_size = model_settings.pop("image_size", None)
         run = start_run(
             data, out, model_settings, config, device, overwrite, init, pixels=arguments.pixels,
-            image_size=arguments.image_size, skip_unreadable=arguments.skip_unreadable, say=_say, bar=True,
+            image_size=image_size, skip_unreadable=arguments.skip_unreadable, say=_say, bar=True,
         )  # fmt: skip
     note = draw_pictures(run.folder, run.mistakes)
     print(f"\nthe run is in {run.folder}{f' ({note})' if note else ''}; next:")

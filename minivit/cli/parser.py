@@ -70,6 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--image-size",
         type=size,
+        default=argparse.SUPPRESS,  # it sets nothing in a run that is resumed
         metavar="S|SHxSW",
         help="the size that pictures and the positions of --init are resized to (default: the median short edge of the "
         "pictures, at most 64; that of --init)",

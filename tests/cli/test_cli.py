@@ -66,7 +66,7 @@ def settings_of(monkeypatch):
     def parse(*arguments):
         found = []
 
-        def stop(data, out, model, config, device, overwrite, init, pixels, say, bar):
+        def stop(data, out, model, config, device, overwrite, init, *, say, bar, **more):
             found.extend((data, out, model, config, device, overwrite, init))
             raise KeyboardInterrupt
 
@@ -113,7 +113,7 @@ def test_every_setting_is_a_flag(config, capsys):
     words = re.split(r"[\s,]+", capsys.readouterr().out)
     for field in dataclasses.fields(config):
         flag = "--" + field.name.replace("_", "-")
-        assert (flag in words) == (not field.metadata["from_data"]), field.name
+        assert (flag in words) == (not field.metadata["from_data"] or field.name == "image_size"), field.name
 
 
 def test_a_flag_sets_its_field_and_no_other(settings_of):
@@ -556,7 +556,7 @@ def test_signals_are_put_back(trained, monkeypatch):
 @pytest.mark.parametrize("command", ["eval", "train"])
 def test_a_signal_ends_any_command_in_one_line(command, number, trained, data, tmp_path, refused, monkeypatch):
     """Before there is a run."""
-    load = {"train": "minivit.run.start.load", "eval": "minivit.run.load.load_split"}[command]
+    load = {"train": "minivit.run.start.load", "eval": "minivit.run.load.load_parts"}[command]
     monkeypatch.setattr(load, lambda *arguments: signal.raise_signal(number))
     arguments = [trained] if command == "eval" else ["--data", data, "--out", tmp_path / "run"]
     assert refused(command, *arguments, status=128 + number) == "minivit: interrupted\n"
