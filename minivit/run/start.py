@@ -65,6 +65,8 @@ def start_run(
         if dataset.class_names is not None:
             model_settings = {**model_settings, "class_names": dataset.class_names}
         about: tuple[str, ...] = ()
+        if base is None and config.freeze is not None:
+            about = ("note: what is frozen has random weights: --init starts from a trained model",)
         if base is None:
             check_size(dataset, image_size)
             preprocessing = dataset.preprocessing or Preprocessing.of_images(sample(images.train.images))

@@ -54,7 +54,8 @@ def initialised_model(
     Its classes are those of the data. A model of the same ones keeps its head; any other model, also one that has no
     head or one that gives an embedding, gets a new head of zeros, which sees all classes as equally likely and lets no
     gradient into the model before its first step. (The first layer of an MLP head is drawn with the seed.)
-    model_settings may change what changes no other shape: the dropouts, for example, and the head's form.
+    model_settings may change what changes no other shape: the dropouts, for example, and the head's form. The model is
+    in float32.
     Raises ConfigError for images that the model does not read, and for settings that change its shapes.
     """
     name, model = base
@@ -67,9 +68,9 @@ def initialised_model(
     old = _class_names(model.config) if model.config.predicts else None
     fits = old == _class_names(config) and config.head_hidden == model.config.head_hidden
     shapes = parameter_shapes(config)
-    params = Params.zeros(shapes, model.dtype)
+    params = Params.zeros(shapes)
     if not fits and config.head_hidden is not None:
-        params["head.fc1.weight"] = initial_params(config, seed, model.dtype)["head.fc1.weight"]
+        params["head.fc1.weight"] = initial_params(config, seed)["head.fc1.weight"]
     before = model.params.to("cpu")
     for tensor in shapes:
         if tensor.startswith("head.") and not fits:

@@ -185,6 +185,20 @@ def test_what_learns_is_said(data, first, tmp_path):
     assert all(run.model.params[name].tobytes() == before[name].tobytes() for name in before if "head" not in name)
 
 
+def test_random_weights_that_are_frozen_are_worth_a_note(data, tmp_path):
+    said, config = [], TrainConfig(**{**ONE_STEP.to_dict(), "freeze": 1})
+    start_run(data, str(tmp_path / "run"), tiny.MODEL, config, say=said.append)
+    assert "note: what is frozen has random weights: --init starts from a trained model" in said
+
+
+def test_a_model_in_float64_is_trained_in_float32(data, tmp_path):
+    model = ViT(tiny.config(), dtype="float64")
+    model.save(tmp_path / "model.safetensors")
+    run = start_run(data, str(tmp_path / "run"), {}, ONE_STEP, init=str(tmp_path / "model.safetensors"))
+    assert run.model.dtype == "float32"
+    np.testing.assert_allclose(run.model.params.flat, model.params.flat, rtol=0, atol=1e-6)
+
+
 def test_a_class_with_over_ten_times_as_many_images_is_named(tmp_path):
     said, config = [], TrainConfig(epochs=1, batch_size=60, threads=1, validation=0)
     images, _ = tiny.images(60)

@@ -9,14 +9,14 @@ from minivit.run.overfit import overfit
 from tests.tools import tiny
 
 SETTINGS = {**tiny.MODEL, "dim": 32, "mlp_dim": 32, **tiny.DROPOUTS}
-FAST = {"learning_rate": 0.01, "threads": 1, "label_smoothing": 0.3, "weight_decay": 0.5}
+FAST = {"learning_rate": 0.01, "threads": 1, "label_smoothing": 0.3, "weight_decay": 0.5, "freeze": "all"}
 
 
 def test_a_sound_model_memorises_a_batch(tmp_path):
     said = []
     overfit(tiny.write_data(tmp_path, 100), SETTINGS, FAST, say=said.append)
     note, *steps, end = said
-    unused = "dropout, attention_dropout, drop_path, label_smoothing, weight_decay"
+    unused = "dropout, attention_dropout, drop_path, label_smoothing, weight_decay, freeze"
     assert note == f"note: this check makes no use of {unused}"
     assert steps[0].startswith("step 1: loss 1.") and steps[1].startswith("step 2: loss")
     assert float(steps[-1].split()[-1]) < 1e-3
