@@ -6,6 +6,7 @@
         sizes.npy        int32 (N, 2), width and height of every file, upright; 0 where it cannot be read
         about.json       the format, how the pictures were made, and why files cannot be read
     pictures/<data set>-<key>.json  what was chosen for these files, where not everything was said
+    pictures/embeddings/            what frozen models made of images: see run/embeddings.py
 
 A folder appears whole or not at all.
 """
@@ -51,7 +52,7 @@ def cache_folder() -> Path:
 
 
 def clear_cache() -> int:
-    """Remove all decoded pictures; how many bytes they took. Raises DataError if they cannot be removed."""
+    """Remove all decoded pictures and embeddings; how many bytes they took. Raises DataError if they cannot be removed."""
     folder = cache_folder()
     size = size_of(folder)
     try:

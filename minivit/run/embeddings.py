@@ -18,8 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..checkpoint import read_tensors, write_tensors
-from ..data import Split, digests_of
-from ..data.mnist import data_folders
+from ..data import Split, cache_folder, digests_of
 from ..errors import CheckpointError, DataError
 from ..layers import layer_of
 from ..parallel import WorkerPool, predict_logits
@@ -85,7 +84,7 @@ def _folder(model: ViT, digests: np.ndarray) -> Path | None:
     key.update(np.ascontiguousarray(model.params.to("cpu").flat))
     key.update(np.ascontiguousarray(digests))
     try:
-        return data_folders()[0] / "embeddings" / key.hexdigest()[:32]
+        return cache_folder() / "embeddings" / key.hexdigest()[:32]
     except DataError:
         return None
 

@@ -80,7 +80,7 @@ def initialised_model(
                 f"the model settings do not fit --init {name}: {tensor} has another shape there; leave them out"
             )
         params[tensor] = before[tensor]
-    made = model.preprocessing or Preprocessing.of_images(sample(images))
+    made = model.preprocessing or dataset.preprocessing or Preprocessing.of_images(sample(images))
     about = f"starts from {name}" + ("" if fits else f", with a new head of zeros for {dataset.classes} classes")
     return ViT(config, params=Params(shapes, to_device(params.flat, device)), preprocessing=made), about
 

@@ -34,7 +34,7 @@ PROBE = TrainConfig(
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIVIT_DATA", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "embeddings"
+    return tmp_path / "cache" / "pictures" / "embeddings"
 
 
 @pytest.fixture

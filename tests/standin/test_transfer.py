@@ -64,4 +64,4 @@ def test_a_probe_is_numpys(tmp_path, monkeypatch):
     for name, ours, theirs in zip(("embeddings", "params"), found["gpu"], found["cpu"]):
         assert_agrees(name, ours, theirs, 1e-4)
     assert found["gpu"][2] == pytest.approx(found["cpu"][2], rel=1e-4)
-    assert len(list(tmp_path.glob("embeddings/*"))) == 2
+    assert len(list(tmp_path.glob("pictures/embeddings/*"))) == 2
