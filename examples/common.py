@@ -17,7 +17,7 @@ from minivit.data import Split, load, split_validation
 from minivit.errors import CheckpointError
 from minivit.preprocess.arrays import normalise
 from minivit.rng import AUGMENTATION, SHUFFLE, generator
-from minivit.run.start import load_run
+from minivit.run import load_run
 from minivit.train import random_affine
 from minivit.train.trainer import TrainConfig, Trainer
 
