@@ -57,7 +57,7 @@ TABLE = {
     "gradcheck": Unit("errors backend rng plotting ops params config masks model vit", "numpy tqdm"),
     "run": Unit("...", "numpy tqdm"),
     "learn": Unit("..."),
-    "page": Unit("..."),
+    "page": Unit("...", "numpy starlette uvicorn"),
     "cli": Unit("..."),
     "__main__": Unit("...", ""),
 }

@@ -14,6 +14,7 @@ from ..gradcheck import plot_curve, run_model
 from ..gradcheck import run as run_checks
 from ..learn.explain import explain as derivations
 from ..learn.walk import walk as walk_through
+from ..page.play import export_page, play_page
 from ..run import load_run, of_minivit, resume_run, start_run
 from ..run.folder import shell_name
 from ..run.overfit import overfit
@@ -111,6 +112,14 @@ def explain(arguments: argparse.Namespace) -> None:
 def walk(arguments: argparse.Namespace) -> None:
     model = load_run(arguments.model, **answers(arguments)).model if arguments.model else None
     print(walk_through(arguments.index, model, arguments.block))
+
+
+def play(arguments: argparse.Namespace) -> None:
+    if arguments.export is not None:
+        _refuse_beside(arguments, "--export", ("port", "no_browser"))
+        print(export_page(arguments.run, arguments.export))
+        return
+    play_page(arguments.run, arguments.port or 0, not arguments.no_browser, _say)
 
 
 def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:

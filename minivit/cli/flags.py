@@ -78,6 +78,13 @@ def size(text: str) -> int | tuple[int, int]:
     return height if height == width else (height, width)
 
 
+def port(text: str) -> int:
+    """A port for argparse."""
+    if text.isdecimal() and 1 <= int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must lie in 1..65535, not {text or 'empty'}")
+
+
 def add_flags(group: Any, config: type) -> None:
     """A flag for each field of a config dataclass: --its-name, typed, with its help. Flags that are not given set
     nothing, so the dataclass keeps its defaults."""

@@ -12,7 +12,7 @@ from ..train import RECIPES, TrainConfig
 from ..weights import PIXELS, TARGETS
 from . import commands, looking
 from .commands import DEFAULT_DATA
-from .flags import add_flags, add_loading, add_threads, add_tta, size
+from .flags import add_flags, add_loading, add_threads, add_tta, port, size
 
 RUN_HELP = (
     "a run's folder, a model.safetensors, or the word pretrained: the model that comes with minivit; or a safetensors "
@@ -175,6 +175,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     it.add_argument("--block", type=int, metavar="I", help="only the tensors of block number I, from 0 (default: all)")
     add_loading(it)
+
+    it = command(commands.play, "play", "open a page in the browser: draw a digit, see every number", device=False)
+    help = "a run's folder, also one that is training; or the words pretrained (the default) or tiny"
+    it.add_argument("run", metavar="RUN", nargs="?", default="pretrained", help=help)
+    it.add_argument("--port", type=port, help="the port on 127.0.0.1 (default: a free one)")
+    it.add_argument("--no-browser", action="store_true", help="only print the address")
+    help = "write the page as one file instead, which needs no server"
+    it.add_argument("--export", metavar="HTML", type=os.path.expanduser, help=help)
 
     it = command(looking.attend, "attend", "show where a trained model looks in a picture")
     it.add_argument("run", metavar="RUN", type=os.path.expanduser, help=RUN_HELP)

@@ -7,7 +7,6 @@ from minivit.data import load
 from minivit.page.strokes import draw
 from minivit.preprocess.digit import like_mnist
 from minivit.run import load_run
-
 from tests.page.skeletons import strokes_of
 
 pytestmark = pytest.mark.reference

@@ -1,0 +1,213 @@
+"""What a served page works on: the models, the last tapes, and one lock round them; several pages may ask at once."""
+
+import secrets
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import __version__
+from ..errors import CheckpointError
+from ..learn.copies import Bug
+from ..learn.tape import Tape, norm, record
+from ..model import vit_forward
+from ..optim import AdamWState, adamw_step
+from ..params import Params
+from ..preprocess import normalise
+from . import answers, describe
+from .bugs import BUGS
+from .given import described, digits, ten_digits
+from .models import Shown, in_training, last_save, progress, shown
+from .pack import pack
+from .requests import Request, RequestError
+from .strokes import Drawing, draw
+
+RATE = 1e-3  # of the AdamW steps
+KEPT = 16  # tapes
+FIELD = 255  # the largest coordinate of a point in the drawing field
+SECONDS = 3  # between two looks at a run in training
+
+
+class Kept(NamedTuple):
+    """A run that was computed: its tape, its picture and how that was drawn, and what AdamW's steps did."""
+
+    tape: Tape
+    picture: np.ndarray  # (1, 28, 28), uint8
+    drawing: Drawing | None
+    before: float | None  # the loss before the last AdamW step
+    moved: list[list[Any]] | None  # by parameter: name, norm, largest entry, entries
+
+
+class Session:
+    """models: the first is shown first. folder: of a run in training, which is read again when it saves."""
+
+    def __init__(self, models: list[Shown], folder: Path | None = None) -> None:
+        self._models = {model.key: model for model in models}
+        self._folder = folder
+        self._digits = ten_digits()
+        self._tapes: OrderedDict[tuple[Any, ...], Kept] = OrderedDict()
+        self._drawn = {secrets.token_urlsafe(8): bug for bug in BUGS}  # names that do not tell which bug it is
+        self._lock = threading.Lock()
+
+    def meta(self) -> dict[str, Any]:
+        """The models, the ten digits and the planted bugs."""
+        with self._lock:
+            models = []
+            for model in self._models.values():
+                tape = record(model.params, model.config, self._digits.images[0], 0)
+                models.append(described(model, tape, live=model.key == "run" and self._folder is not None))
+        bugs = [{"key": bug.name, **_told(bug)} for bug in BUGS]
+        return {"version": __version__, "models": models, "digits": digits(self._digits), "bugs": bugs, "rate": RATE}
+
+    def run(self, request: Request) -> dict[str, Any]:
+        """The summary of a run."""
+        with self._lock:
+            kept = self._kept(request)
+            found = {**answers.summary(kept.tape, kept.picture), "made": _made(kept.drawing)}
+            return found if kept.moved is None else {**found, "before": kept.before, "moved": kept.moved}
+
+    def check(self, request: Request) -> dict[str, Any]:
+        """Which gradients of a run are wrong."""
+        with self._lock:
+            return answers.check(self._kept(request).tape)
+
+    def tensors(self, request: Request, names: list[str]) -> dict[str, Any]:
+        """Whole tensors of a run. Raises RequestError for an unknown name."""
+        with self._lock:
+            tape = self._kept(request).tape
+            if unknown := [name for name in names if name not in tape.steps]:
+                raise RequestError(f"there is no tensor called {unknown[0]!r}")
+            return {name: answers.tensor(tape, name) for name in names}
+
+    def slope(self, request: Request, name: str, entry: tuple[int, ...]) -> dict[str, Any]:
+        """The finite difference of an entry. Raises RequestError if there is no such entry."""
+        with self._lock:
+            tape = self._kept(request).tape
+            if name not in tape.steps:
+                raise RequestError(f"there is no tensor called {name!r}")
+            shape = tape.steps[name].value.shape
+            if len(entry) != len(shape) or any(i >= n for i, n in zip(entry, shape)):
+                raise RequestError(f"{name} has shape {shape}: {entry} is no entry of it")
+            return answers.slope(tape, name, entry)
+
+    def sources(self, model: str, bug: str) -> dict[str, Any]:
+        """The code that runs with a bug."""
+        with self._lock:
+            shown = self._model(model)
+            tape = record(shown.params, shown.config, self._digits.images[0], 0)
+            return describe.sources(describe.tensors(tape), self._bug(bug))
+
+    def surprise(self, after: str) -> str:
+        """Another bug than the last one, by a name that does not tell which."""
+        last = self._bug(after) if after else None
+        return secrets.choice([name for name, bug in self._drawn.items() if bug is not last])
+
+    def point(self, bug: str, file: str, line: int) -> dict[str, Any]:
+        """Whether this line is the bug's."""
+        planted = self._bug(bug)
+        return {"file": file, "line": line, "right": file == f"minivit/{planted.file}" and line == planted.line}
+
+    def reveal(self, bug: str) -> dict[str, Any]:
+        """What the bug is."""
+        planted = self._bug(bug)
+        return _told(planted)
+
+    def watch(self) -> dict[str, Any]:
+        """How far a run in training has come; its last save is read if it is new. A save that is being replaced is
+        read at the next look."""
+        if self._folder is None:
+            return {}
+        with self._lock:
+            try:
+                if in_training(self._folder):
+                    model = last_save(self._folder)
+                elif self._models["run"].save:
+                    model = shown(str(self._folder))
+                else:
+                    model = self._models["run"]
+                self._models["run"] = model
+            except (CheckpointError, OSError):
+                pass
+            return {**progress(self._folder), "save": self._models["run"].save, "seconds": SECONDS}
+
+    def _kept(self, request: Request) -> Kept:
+        """The tape of a request, computed unless it is among the last ones."""
+        model = self._model(request.model)
+        key = (model.save, request)
+        if key not in self._tapes:
+            self._tapes[key] = self._computed(model, request)
+            while len(self._tapes) > KEPT:
+                self._tapes.popitem(last=False)
+        self._tapes.move_to_end(key)
+        return self._tapes[key]
+
+    def _computed(self, model: Shown, request: Request) -> Kept:
+        drawing = None
+        if request.digit is not None:
+            picture, label = self._digits.images[request.digit], request.digit
+        elif request.pixels is not None:
+            picture, label = np.frombuffer(request.pixels, np.uint8).reshape(1, 28, 28), None
+        else:
+            drawing = draw([[(x / FIELD, y / FIELD) for x, y in stroke] for stroke in request.strokes or ()])
+            picture, label = drawing.picture[None], None
+        classes = model.config.classes or 1
+        if request.label is not None:
+            label = request.label
+        elif label is None or label >= classes:
+            label = predicted(model, picture)
+        if label >= classes:
+            raise RequestError(f"label must lie in 0..{classes - 1}")
+        bug = None if request.bug is None else self._bug(request.bug)
+        tape = record(model.params, model.config, picture, label, bug)
+        before = moved = None
+        state = AdamWState.zeros_like(model.params.flat)
+        for _ in range(request.steps):
+            params, grads = tape.params.copy(), tape.params.empty_like()
+            for name in grads:
+                grads[name] = tape.steps[name].grad
+            adamw_step(params.flat, grads.flat, state, RATE)
+            before, moved = tape.loss, moves(tape.params, params)
+            tape = record(params, model.config, picture, label, bug)
+        return Kept(tape, picture, drawing, before, moved)
+
+    def _model(self, key: str) -> Shown:
+        if key not in self._models:
+            raise RequestError(f"there is no model called {key!r}")
+        return self._models[key]
+
+    def _bug(self, name: str) -> Bug:
+        found = self._drawn.get(name) or next((bug for bug in BUGS if bug.name == name), None)
+        if found is None:
+            raise RequestError(f"there is no bug called {name!r}")
+        return found
+
+
+def predicted(model: Shown, picture: np.ndarray) -> int:
+    """The class that a model gives a picture (1, 28, 28), uint8."""
+    logits, _ = vit_forward(
+        model.params, normalise(picture[None], model.config, "float64"), model.config, keep_cache=False
+    )
+    return int(logits[0].argmax())
+
+
+def moves(before: Params, after: Params) -> list[list[Any]]:
+    """How far each parameter moved: its name, the norm of its move, the largest move of an entry, how many moved."""
+    found = []
+    for name, value in after.items():
+        move = value - before[name]
+        found.append([name, norm(move), float(abs(move).max()), int(np.count_nonzero(move))])
+    return found
+
+
+def _told(bug: Bug) -> dict[str, Any]:
+    file = f"minivit/{bug.file}"
+    return {"title": bug.title, "file": file, "line": bug.line, "old": bug.old, "new": bug.new, "reason": bug.reason}
+
+
+def _made(drawing: Drawing | None) -> dict[str, Any] | None:
+    """How a drawing became its picture: the ink in the middle of its box, its centre of mass, and the move."""
+    if drawing is None:
+        return None
+    return {"boxed": pack(drawing.boxed, "u1"), "mass": list(drawing.mass), "shift": list(drawing.shift)}
