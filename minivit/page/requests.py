@@ -24,7 +24,7 @@ class RequestError(DataError):
 @dataclass(frozen=True)
 class Request:
     """Which run: of which model and picture, for which class, with which planted bug, after how many AdamW steps.
-    One of digit, strokes and pixels is given. Two equal requests have the same answer while the model stays the same."""
+    One of digit, strokes and pixels is given. Equal requests have the same answer while the model stays the same."""
 
     model: str
     digit: int | None = None
