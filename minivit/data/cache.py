@@ -52,7 +52,7 @@ def cache_folder() -> Path:
 
 
 def clear_cache() -> int:
-    """Remove all decoded pictures and embeddings; how many bytes they took. Raises DataError if they cannot be removed."""
+    """Remove all decoded pictures and embeddings; how many bytes they took. Raises DataError if that cannot be done."""
     folder = cache_folder()
     size = size_of(folder)
     try:
