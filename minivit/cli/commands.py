@@ -49,6 +49,8 @@ def train(arguments: argparse.Namespace) -> None:
         )
         return overfit(data, model_settings, train_settings, device, reading=reading, say=_say)
     else:
+        if "minutes" in train_settings and "epochs" in settings[1]:
+            raise ConfigError("--minutes sets the number of epochs: leave out --epochs, or --minutes")
         config = TrainConfig(**train_settings)
         out, overwrite, init = arguments.out, arguments.overwrite, arguments.init
         image_size = model_settings.pop("image_size", None)

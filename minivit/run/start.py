@@ -17,6 +17,7 @@ from ..vit import ViT
 from .display import Say, silent
 from .folder import new_folder
 from .load import Run, reading_for
+from .pace import within_minutes
 from .records import FORMAT
 from .settings import config_for
 from .training import Images, train_in
@@ -75,6 +76,9 @@ def start_run(
         else:
             model, line = initialised_model(base, dataset, model_settings, config.seed, device)
             about = (line,)
+        if config.minutes is not None:
+            config, line = within_minutes(config, model, images.train, images.valid)
+            about = (*about, line)
         settings = {
             "format": FORMAT,
             "minivit": __version__,

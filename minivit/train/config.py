@@ -20,6 +20,9 @@ class TrainConfig:
     """
 
     epochs: int | None = option(None, f"passes over the training images; auto: enough for {IMAGES_SEEN} images")
+    minutes: float | None = option(
+        None, "about how long to train on this machine: as many epochs as fit, by the measured step", none="off"
+    )
     batch_size: int = option(64, "images per step; any number, since a batch is computed in shards of bounded memory")
     learning_rate: float = option(1.5e-3, "peak learning rate, reached after the warm-up")
     warmup_fraction: float = option(0.1, "fraction of the steps used for linear warm-up")
@@ -80,7 +83,7 @@ class TrainConfig:
                 check_count(name, getattr(self, name))
         if self.augmentation is not None:
             check_choice("augmentation", self.augmentation, KINDS)
-        for name in ("learning_rate", "clip_norm", "muon", "mixup", "cutmix"):
+        for name in ("minutes", "learning_rate", "clip_norm", "muon", "mixup", "cutmix"):
             value = getattr(self, name)
             check(value is None or value > 0, f"{name} must be positive, not {value}")
         for name in ("weight_decay", "muon_decay", "augment", "elastic", "erasing", "seed", "validation", "tta"):
