@@ -382,6 +382,17 @@ def test_the_copies_are_those_of_the_run_or_those_asked_for(trained, tmp_path, m
     assert "and 5 augmented copies" in printed[2] and "augmented copies" not in printed[1]
 
 
+def test_without_augmentation_there_are_no_copies(trained, tmp_path, capsys):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    settings = json.loads((folder / "config.json").read_text())
+    settings["train"]["augmentation"] = "none"
+    (folder / "config.json").write_text(json.dumps(settings))
+    assert main(["eval", str(folder), "--tta", "5"]) == 0
+    out, errors = capsys.readouterr()
+    assert "augmented copies" not in out
+    assert "trained without augmentation, so there are no augmented copies to average over" in errors
+
+
 def test_a_run_with_tta_says_what_it_gives_without(data, tmp_path, capsys):
     flags = tiny.flags(epochs=2, tta=3)
     assert main(["train", "--data", data, "--out", str(tmp_path / "run"), *flags]) == 0

@@ -92,3 +92,16 @@ def test_any_number_of_threads_and_images(monkeypatch):
 def test_classes_that_no_image_has():
     result = evaluate(model(), Split(*tiny.images(1)), WorkerPool())
     assert result.confusion.shape == (3, 3) and result.confusion[1:].sum() == 0
+
+
+def test_copies_are_of_the_kind_that_the_model_was_trained_with(monkeypatch):
+    monkeypatch.setattr("minivit.train.augmentation.PHOTOS_TTA", 4.0)  # the images are small
+    one, (images, _) = model(), tiny.images(20)
+    plain, digits, photos, mirrored, none = (
+        probabilities(one, images, WorkerPool(), tta, *kind)
+        for tta, kind in ((0, ()), (2, ("digits",)), (2, ("photos", False)), (2, ("photos", True)), (2, ("none",)))
+    )
+    np.testing.assert_array_equal(plain, none)
+    for i, chances in enumerate((plain, digits, photos, mirrored)):
+        np.testing.assert_allclose(chances.sum(1), 1, atol=1e-12)
+        assert all(abs(chances - other).max() > 1e-3 for other in (plain, digits, photos, mirrored)[:i])
