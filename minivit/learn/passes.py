@@ -20,6 +20,7 @@ class Recorded(NamedTuple):
     values: dict[str, np.ndarray]
     gradients: dict[str, np.ndarray]  # of the loss
     cache: ViTCache
+    grads: Params
 
 
 class Passes(NamedTuple):
@@ -47,7 +48,7 @@ class Passes(NamedTuple):
             if node.gradient is None:  # fixed positions: no line of the backward pass is theirs
                 gradients[node.name] = gradients[reader.name]
         values = {"image": self.images[0], **forward.seen, "loss": np.asarray(loss), **self.params}
-        return Recorded(values, gradients, cache)
+        return Recorded(values, gradients, cache, grads)
 
     def loss_at(self, name: str, shift: np.ndarray) -> float:
         """The loss of a forward pass in which one tensor is moved, and all that is computed from it."""

@@ -48,8 +48,9 @@ class Step(NamedTuple):
 class Tape:
     """What `record` returns.
 
-    steps: every tensor by its name, in the order of the forward pass, each parameter just before it is used; params:
-    float64; cache: that of the model's forward pass, of a batch of one; config, label, bug: as given.
+    steps: every tensor by its name, in the order of the forward pass, each parameter just before it is used; params and
+    grads: the parameters and their gradients, in float64; cache: that of the model's forward pass, of a batch of one;
+    config, label, bug: as given.
     """
 
     def __init__(self, passes: Passes) -> None:
@@ -57,6 +58,7 @@ class Tape:
         self.config, self.params, self.label, self.bug = passes.config, passes.params, passes.label, passes.bug
         recorded = passes.record()
         self.cache: ViTCache = recorded.cache
+        self.grads: Params = recorded.grads
         self.steps: Mapping[str, Step] = _steps(passes, recorded)
 
     @property
@@ -103,6 +105,10 @@ class Tape:
             if not abs(slope - measured) <= AGREE * max(abs(slope), abs(measured)) + ROUNDING:
                 found.append(name)
         return found
+
+    def with_params(self, params: Params) -> "Tape":
+        """The tape of the same image, label and bug with other parameters, in float64, which must not change after."""
+        return Tape(self._passes._replace(params=params))
 
     def _difference(self, name: str, direction: np.ndarray, h: float) -> float:
         up, down = (self._passes.loss_at(name, s * direction) for s in (h, -h))
