@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import weights
 from ..config import ViTConfig
-from ..data import Reading, fetch_mnist
+from ..data import Reading, cache_folder, clear_cache, fetch_mnist, report
 from ..errors import ConfigError
 from ..gradcheck import plot_curve, run_model
 from ..gradcheck import run as run_checks
@@ -90,7 +90,14 @@ def convert(arguments: argparse.Namespace) -> None:
 
 
 def data(arguments: argparse.Namespace) -> None:
-    print(f"MNIST is verified and ready in {fetch_mnist(arguments.mirror)}")
+    if arguments.clear:
+        _refuse_beside(arguments, "--clear", ("mirror", "image_size"))
+        print(f"{clear_cache() / 1e6:.1f} MB of decoded pictures removed from {cache_folder()}")
+    elif arguments.name == "mnist":
+        print(f"MNIST is verified and ready in {fetch_mnist(arguments.mirror)}")
+    else:
+        for line in report(arguments.name, Reading(image_size=arguments.image_size, bar=True)):
+            print(escaped(line))
 
 
 def gradcheck(arguments: argparse.Namespace) -> int:

@@ -194,7 +194,18 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_loading(it)
 
-    it = command(commands.data, "data", "fetch a data set, verify it and keep it in the cache", device=False)
-    it.add_argument("name", choices=("mnist",), help="which data set")
+    it = command(
+        commands.data, "data", "look through a data set before training; or fetch MNIST and verify it", device=False
+    )
+    it.add_argument(
+        "name",
+        metavar="PATH",
+        nargs="?",
+        default="mnist",
+        help=f"{DATA_HELP}: its classes, counts and sizes, what cannot be read, copies, what would be held out. mnist, "
+        "or nothing, fetches MNIST, verifies it and keeps it in the cache",
+    )
+    it.add_argument("--image-size", type=size, metavar="S|SHxSW", help="the size that pictures are resized to")
+    it.add_argument("--clear", action="store_true", help="remove the decoded pictures that are kept in the cache")
     it.add_argument("--mirror", metavar="URL", action="append", help="fetch from here instead; may be repeated")
     return parser

@@ -6,6 +6,7 @@ from .cache import cache_folder, clear_cache
 from .dataset import Dataset, Loaded, class_numbers, full_name, load, load_parts, load_split, short_name
 from .mnist import fetch_mnist
 from .reading import Reading
+from .report import report
 from .split import Pictures, Split, digests_of, parts, sample, split_validation
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "load_parts",
     "load_split",
     "parts",
+    "report",
     "sample",
     "short_name",
     "split_validation",

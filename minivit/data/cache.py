@@ -80,9 +80,7 @@ def decode(root: Path, names: Sequence[str], reading: Reading) -> Decoded:
     except ImportError:
         raise MissingPackageError(NO_PILLOW) from None
     paths = [root / name for name in names]
-    stats = [path.stat() for path in paths]
-    files = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in zip(names, stats)]
-    key = [FORMAT, PIL.__version__, str(root), files]
+    key = [FORMAT, PIL.__version__, str(root), [[name, *_size_and_time(path)] for name, path in zip(names, paths)]]
     made, channels, sizes = reading.preprocessing, reading.channels, None
     asked = _path(root, [*key, made and _rule(made), channels, reading.image_size])
     choice = asked.with_name(f"{asked.name}.json")
@@ -110,6 +108,14 @@ def decode(root: Path, names: Sequence[str], reading: Reading) -> Decoded:
     if found is None:
         raise DataError(f"{place} was removed while it was written: try again")
     return found
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+        return stat.st_size, stat.st_mtime_ns
+    except OSError:  # a link to nowhere
+        return -1, 0
 
 
 def _fill(

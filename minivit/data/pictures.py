@@ -106,16 +106,16 @@ def check_readable(found: ImageFolder, skip: bool) -> None:
     raise DataError(f"{where} cannot be read, {advice}: {listed}")
 
 
-def notes(found: ImageFolder) -> tuple[str, ...]:
-    """Lines that a person should see before training."""
+def notes(found: ImageFolder, short: bool = False) -> tuple[str, ...]:
+    """Lines that a person should see before training. short: without those on unreadable pictures and copies."""
     folder, lines = found.decoded.folder, list[str]()
-    if found.decoded.unreadable:
+    if found.decoded.unreadable and not short:
         lines.append(f"{len(found.decoded.unreadable)} of {len(found.labels)} pictures cannot be read and are left out")
     if found.scan.others:
         lines.append(f"{len(found.scan.others)} files are no pictures of a class: {_some(found.scan.others)}")
     if found.scan.links:
         lines.append(f"links that lead out of the folder are not followed: {_some(found.scan.links)}")
-    across = copies(found)[1]
+    across = [] if short else copies(found)[1]
     if across:
         example = " and ".join(found.scan.pictures[row].name for row in across[0])
         lines.append(f"{len(across)} pictures are in more than one class: {example}" + (", ..." if across[1:] else ""))

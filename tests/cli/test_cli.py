@@ -97,9 +97,7 @@ def test_all_commands_are_listed(capsys):
     assert tuple(re.findall(r"^    (\w+)", out, re.MULTILINE)) == COMMANDS
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["learn"], ["train", "--speed", "9"], ["predict", "run"], ["data", "fashion"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["learn"], ["train", "--speed", "9"], ["predict", "run"]])
 def test_what_is_no_command_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
