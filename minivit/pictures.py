@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .atomic import write_atomically
+from .data.folders import PARTS
 from .errors import ConfigError, DataError
 from .preprocess import Preprocessing, read_pictures
 from .vit import ViT
 
-PARTS = ("train", "val", "valid", "test")  # folders that split a data set
 CHUNK = 64  # picture files that a model sees at once
 BYTES_AT_ONCE = 1 << 22  # of images that are in memory already
 
@@ -43,6 +43,7 @@ def chunks(model: ViT, paths: Sequence[str], threads: int = 1, progress: bool = 
             named = list(zip(paths[start : start + CHUNK], islice(found, CHUNK)))
             read = [(path, image) for path, image in named if not isinstance(image, DataError)]
             pixels = np.stack([image for _, image in read]) if read else np.empty((0, *config.image_shape), np.uint8)
+            bar.clear()  # for what is printed of it
             yield Chunk([path for path, _ in read], pixels, [e for _, e in named if isinstance(e, DataError)])
             bar.update(len(named))
 
@@ -107,6 +108,6 @@ def _class_of(path: str, folders: Sequence[str]) -> str | None:
     for folder in folders:
         if path.startswith(os.path.join(folder, "")):
             inner = os.path.relpath(path, folder).split(os.sep)[:-1]
-            inner = inner[1:] if inner[:1] and inner[0] in PARTS else inner
+            inner = inner[1:] if inner[:1] and inner[0].lower() in PARTS else inner
             return inner[0] if inner else None
     return None

@@ -62,7 +62,9 @@ def train(arguments: argparse.Namespace) -> None:
     print(f"\nthe run is in {run.folder}{f' ({note})' if note else ''}; next:")
     name = shell_name(run.folder)
     print(f"  minivit eval {name}                per class, and the confusion matrix")
-    print(f"  minivit predict {name} digit.png   a photo or drawing of your own")
+    made = run.model.preprocessing
+    picture = "digit.png" if made is None or made.rule == "digit" else "photo.jpg"
+    print(f"  minivit predict {name} {picture}   a photo or drawing of your own")
     print(f"  minivit info {name}                what the model is made of")
     assert run.result is not None
     if run.result.get("tta"):

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def predict(arguments: argparse.Namespace) -> int:
     config.check_predicts()
     most, pool = 3 if config.class_names is None else 5, WorkerPool(arguments.threads)
     paths, tta = find_pictures(expanded(arguments.images)), _tta(run, arguments)
-    for chunk in chunks(run.model, paths, arguments.threads, progress=True):
+    shown = sys.stdout is not None and sys.stdout.isatty()  # the lines themselves are the progress there
+    for chunk in chunks(run.model, paths, arguments.threads, progress=not shown):
         for error in chunk.errors:  # the others are predicted all the same
             complain(error)
             status = 2

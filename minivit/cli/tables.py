@@ -36,7 +36,9 @@ def confusion_list(worst: Sequence[Confusion], names: Sequence[str]) -> str:
     for one in worst:
         shown = ", ".join(f"{escaped(m.name)} ({100 * m.confidence:.1f} %)" for m in one.examples)
         more = ", ..." if one.times > len(one.examples) else ""
-        lines.append(f"  {names[one.true]} for {names[one.predicted]}, {one.times} of {one.images}: {shown}{more}")
+        lines.append(
+            f"  {names[one.true]} predicted as {names[one.predicted]}, {one.times} of {one.images}: {shown}{more}"
+        )
     return "\n".join(lines)
 
 

@@ -126,7 +126,7 @@ def find_cifar(path: Path, part: str | None = None) -> Cifar | None:
         if not found:
             return None
         form, folder = found[0]
-        contents = {name: _read(folder / name) for name in _wanted(form, part) if (folder / name).is_file()}
+        contents = {name: _read(folder / name) for name in _members(form, part) if (folder / name).is_file()}
     elif path.name.lower().endswith(ARCHIVES) and path.is_file():
         form, contents = _from_archive(path, part)
     else:
@@ -136,7 +136,7 @@ def find_cifar(path: Path, part: str | None = None) -> Cifar | None:
     return Cifar(path, form, contents, kind)
 
 
-def _wanted(form: _Form, part: str | None) -> set[str]:
+def _members(form: _Form, part: str | None) -> set[str]:
     return form.members - set({"train": form.test, "test": form.train, None: ()}[part])
 
 
@@ -161,7 +161,7 @@ def _from_archive(path: Path, part: str | None) -> tuple[_Form, dict[str, bytes]
                     continue
                 form = form or inside
                 content = archive.extractfile(member)
-                if inside is form and where.name in _wanted(form, part) and content and member.size <= LARGEST:
+                if inside is form and where.name in _members(form, part) and content and member.size <= LARGEST:
                     contents[where.name] = content.read()
     except (CheckpointError, OSError, EOFError, tarfile.TarError, zlib.error) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())

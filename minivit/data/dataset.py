@@ -125,19 +125,19 @@ def load_split(data: str, part: str) -> Split:
 def load_parts(data: str, part: str | None = None, reading: Reading = Reading()) -> Loaded:
     """The parts of the data set called `data` (see `load`): "train", "test", or both for None."""
     path = Path(full_name(data))
-    wanted = ("train", "test") if part is None else (part,)
+    asked = ("train", "test") if part is None else (part,)
     if data and data not in NAMES:
         if path.suffix.lower() == ".npz":
             found = read_npz(path, part)
             return _with_validation(found.get("train"), found.get("val"), found.get("test"))
         cifar = None if has_idx_files(path) else find_cifar(path, part)
         if cifar is not None:
-            train, test = (cifar.split(name) if name in wanted else None for name in ("train", "test"))
+            train, test = (cifar.split(name) if name in asked else None for name in ("train", "test"))
             return Loaded(train, test, cifar.class_names(), notes=tuple(filter(None, [cifar.origin()])))
         if path.is_dir() and not has_idx_files(path) and is_image_folder(path):
             return Loaded(*load_pictures(path, reading))
     files = find_idx_files(data)
-    train, test = (read_idx_split(files, name) if name in wanted else None for name in ("train", "test"))
+    train, test = (read_idx_split(files, name) if name in asked else None for name in ("train", "test"))
     return Loaded(train, test)
 
 

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError
+from ..preprocess import ENDINGS
 
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .tif .tiff .webp .avif .jp2 .ppm .pgm .pbm .pnm .heic .heif".split()
-)
 PARTS = {"train": "train", "val": "valid", "valid": "valid", "validation": "valid", "test": "test"}
 FOREIGN = "__MACOSX"  # what macOS puts into archives
 
@@ -104,7 +102,7 @@ class _Walk:
 
 
 def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+    return name.lower().endswith(ENDINGS)
 
 
 def _check_classes(root: Path, pictures: list[PictureFile], links: list[str]) -> None:

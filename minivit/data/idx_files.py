@@ -39,14 +39,14 @@ def find_idx_files(data: str) -> IdxFiles:
     if data == "mnist":
         return IdxFiles(find_mnist() or fetch_mnist(), checksums=CHECKSUMS)
     path = Path(os.path.expanduser(data)).resolve()
-    folder, wanted = (path, None) if data and path.is_dir() else (path.parent, f"{path.name}-")
+    folder, beginning = (path, None) if data and path.is_dir() else (path.parent, f"{path.name}-")
     places = (folder, folder / "raw", *sorted(folder.glob("*/raw")))
     found = [IdxFiles(place, prefix) for place in places for prefix in prefixes(place)]
-    found = [files for files in found if wanted in (None, files.prefix)]
+    found = [files for files in found if beginning in (None, files.prefix)]
     if len(found) > 1 and found[0] != IdxFiles(path):  # what has no beginning comes first
         names = ", ".join(str(files.folder / files.prefix.rstrip("-_.")) for files in found)
         raise DataError(f"several data sets in {folder}: choose one of {names}")
-    if not found and wanted is not None:
+    if not found and beginning is not None:
         raise DataError(f'no data called "{data}": expected {EXPECTED}; check the name')
     return found[0] if found else IdxFiles(folder)
 

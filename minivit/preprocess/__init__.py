@@ -1,11 +1,12 @@
 """What comes in from outside: arrays are checked and scaled, picture files are decoded and resized."""
 
 from .arrays import check_batch, check_images, check_pixels, normalise, to_inputs
-from .decode import NO_PILLOW, picture_size
-from .many import find_pictures, read_pictures
+from .decode import NO_PILLOW, picture_size, pillow_version
+from .many import ENDINGS, find_pictures, read_pictures
 from .pictures import Preprocessing, ground_of, other_pillow, read_picture
 
 __all__ = [
+    "ENDINGS",
     "NO_PILLOW",
     "Preprocessing",
     "check_batch",
@@ -15,6 +16,7 @@ __all__ = [
     "ground_of",
     "normalise",
     "other_pillow",
+    "pillow_version",
     "picture_size",
     "read_picture",
     "read_pictures",

@@ -12,7 +12,10 @@ import numpy.typing as npt
 from ..errors import DataError
 from .pictures import Preprocessing, read_picture
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm", ".pbm")
+ENDINGS = (  # of picture files; HEIC is named where it is met, with what to do
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".jp2"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif"),
+)
 
 
 def find_pictures(names: Iterable[str | os.PathLike[str]]) -> list[str]:
@@ -31,7 +34,7 @@ def find_pictures(names: Iterable[str | os.PathLike[str]]) -> list[str]:
                 os.path.join(place, file) for file in sorted(files) if _counts(file) and file.lower().endswith(ENDINGS)
             ]
         if len(found) == before:
-            raise DataError(f"{name}: a folder without pictures ({', '.join(ENDINGS[:4])}, ...): choose another one")
+            raise DataError(f"{name}: a folder without pictures ({', '.join(ENDINGS[:3])}, ...): choose another one")
     return found
 
 

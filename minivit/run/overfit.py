@@ -10,7 +10,8 @@ from .display import Say, silent
 from .settings import config_for
 
 OVERFIT_IMAGES, OVERFIT_LOSS, OVERFIT_STEPS = 64, 1e-3, 600
-UNUSED = ("minutes", 
+UNUSED = (
+    "minutes",
     *("epochs", "batch_size", "validation", "save_every", "log_every", "tta"),  # it has one batch, and no end
     *("augmentation", "augment", "mirror", "elastic", "erasing", "mixup", "cutmix"),
     *("label_smoothing", "weight_decay", "ema", "warmup_fraction", "freeze", "layer_decay", "patience"),

@@ -15,6 +15,7 @@ from ..train import TrainConfig
 from ..train.augmentation import decided
 from ..vit import ViT
 from .display import Say, silent
+from .doubts import other_kind
 from .folder import new_folder
 from .load import Run, reading_for
 from .pace import within_minutes
@@ -75,7 +76,8 @@ def start_run(
             model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
         else:
             model, line = initialised_model(base, dataset, model_settings, config.seed, device)
-            about = (line,)
+            doubts = other_kind(model.preprocessing, sample(images.train.images)) if not dataset.preprocessing else []
+            about = (line, *(f"warning: {doubt}" for doubt in doubts))
         if config.minutes is not None:
             config, line = within_minutes(config, model, images.train, images.valid)
             about = (*about, line)

@@ -1,5 +1,6 @@
 """Another model as the beginning of a run: read it, fit it to the data's images and classes, say what was changed."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from ..data import Dataset, sample
 from ..errors import ConfigError
 from ..initial import initial_params
 from ..params import Params
-from ..preprocess import Preprocessing
+from ..preprocess import Preprocessing, pillow_version
 from ..shapes import parameter_shapes
 from ..vit import ViT
 from .load import load_run, of_minivit
@@ -81,6 +82,8 @@ def initialised_model(
             )
         params[tensor] = before[tensor]
     made = model.preprocessing or dataset.preprocessing or Preprocessing.of_images(sample(images))
+    if dataset.preprocessing is not None:  # picture files, which this Pillow has read
+        made = dataclasses.replace(made, pillow=pillow_version())
     about = f"starts from {name}" + ("" if fits else f", with a new head of zeros for {dataset.classes} classes")
     return ViT(config, params=Params(shapes, to_device(params.flat, device)), preprocessing=made), about
 

@@ -109,7 +109,7 @@ def test_eval_names_the_worst_confusions(model, capsys):
     out, _ = ran(capsys, "eval", model / "model.safetensors", "--data", model / "data")
     total = int(re.search(r"\((\d+) of 20\)", out)[1])
     if total < 20:
-        assert re.search(r"^  \w+ for \w+, \d+ of \d+: image \d+ \(\d+\.\d %\)", out, re.M)
+        assert re.search(r"^  \w+ predicted as \w+, \d+ of \d+: image \d+ \(\d+\.\d %\)", out, re.M)
 
 
 def test_eval_by_the_nearest_neighbours(model, capsys):

@@ -74,6 +74,6 @@ def test_the_worst_confusions_name_their_pictures():
     worst = [Confusion(1, 0, 5, 40, examples), Confusion(0, 1, 1, 30, [Mistake("image 3", pixels, 0, 1, 0.51)])]
     assert confusion_list(worst, ["cat", "dog"]).splitlines() == [
         "worst confusions",
-        "  dog for cat, 5 of 40: dog/1.jpg (97.1 %), dog/2.jpg (80.0 %), ...",
-        "  cat for dog, 1 of 30: image 3 (51.0 %)",
+        "  dog predicted as cat, 5 of 40: dog/1.jpg (97.1 %), dog/2.jpg (80.0 %), ...",
+        "  cat predicted as dog, 1 of 30: image 3 (51.0 %)",
     ]
