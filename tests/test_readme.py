@@ -1,4 +1,4 @@
-"""README's Python block runs as it stands, and prints the numbers that it shows."""
+"""README's Python blocks run as they stand, and print what they show."""
 
 import contextlib
 import io
@@ -16,3 +16,12 @@ def test_the_python_block_prints_what_it_shows(tmp_path, monkeypatch):
     with contextlib.redirect_stdout(printed):
         exec(compile(block, "README.md", "exec"), {})
     assert shown and printed.getvalue().split() == shown
+
+
+def test_the_block_about_the_tape_prints_what_it_shows():
+    block = re.search(r"^## Every number of a step\n.*?^```python\n(.*?)^```", README, re.M | re.S)[1]
+    shown = re.findall(r"^print\(.*\)  # (.*)$", block, re.M)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(block, "README.md", "exec"), {})
+    assert len(shown) == 6 and printed.getvalue().splitlines() == shown

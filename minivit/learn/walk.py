@@ -36,13 +36,13 @@ def walk(index: int = 0, model: ViT | None = None, block: int | None = None) -> 
             f"Test digit {index}, a {tape.label}, through {kind} of {tape.params.flat.size} parameters, in float64.",
             f"{tokens} of width {tape.config.dim}, {blocks}." + ("" if block is None else f" Block {block}:"),
             "",
-            f"{'FORWARD':<{NAME}}{'shape':<{SHAPE}}{'norm':>10}   first values",
+            f"{'FORWARD':<{NAME}}{'shape':<{SHAPE}}{'norm':>12}   first values",
             *(line for step in steps for line in _value(step)),
             "",
             "Backward, from bottom to top. Every tensor is moved along its gradient and a random direction: `slope` is",
             "the slope of the loss that the gradient predicts, `measured` a finite difference of two forward passes.",
             "",
-            f"{'GRADIENT WITH RESPECT TO':<{NAME}}{'norm':>10}{'slope':>11}{'measured':>11}   first values",
+            f"{'GRADIENT WITH RESPECT TO':<{NAME}}{'norm':>12}{'slope':>12}{'measured':>12}   first values",
             *(line for step in reversed(steps) if step.kind != "loss" for line in _gradient(step, *slopes[step.name])),
             "",
             _verdict(slopes),
@@ -65,14 +65,14 @@ def record_digit(index: int, model: ViT | None = None) -> Tape:
 
 
 def _value(step: Step) -> list[str]:
-    lines = [f"{step.name:<{NAME}}{step.value.shape!s:<{SHAPE}}{norm(step.value):>10.6g} {_first(step.value)}"]
+    lines = [f"{step.name:<{NAME}}{step.value.shape!s:<{SHAPE}}{norm(step.value):>12.6g} {_first(step.value)}"]
     if step.inputs:
         lines.append(_formula(step.file, step.line, step.formula))
     return lines
 
 
 def _gradient(step: Step, slope: float, measured: float) -> list[str]:
-    numbers = f"{norm(step.grad):>10.6g}{slope:>11.6g}{measured:>11.6g}"
+    numbers = f"{norm(step.grad):>12.6g}{slope:>12.6g}{measured:>12.6g}"
     return [
         f"{step.name:<{NAME}}{numbers} {_first(step.grad)}",
         _formula(step.grad_file, step.grad_line, step.grad_formula),

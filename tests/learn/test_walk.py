@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig
+from minivit.cli import main
 from minivit.learn.tape import norm
 from minivit.learn.walk import record_digit, walk
+from minivit.run import load_run
 
 INDEX = 7
 
@@ -74,3 +76,22 @@ def test_the_tape_of_a_float32_model_is_in_float64():
     tape = record_digit(INDEX, model)
     assert model.dtype == np.float32 and tape.params.flat.dtype == np.float64
     assert np.allclose(tape.logits, model.forward(tape.steps["image"].value[None])[0][0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_command_walks_through_a_model(capsys):
+    assert main(["walk", "--model", "pretrained", "--block", "3", "--index", "2"]) == 0
+    assert capsys.readouterr().out == walk(2, load_run("pretrained").model, 3) + "\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--block", "1"], "there is no block 1: the model's blocks are numbered 0 to 0"),
+        (["--index", "5000"], "there is no digit 5000"),
+        (["--model", "no/such/run"], "no/such/run: no such file or folder"),
+    ],
+)
+def test_what_cannot_be_walked_through_is_said_in_one_line(arguments, said, capsys):
+    assert main(["walk", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
