@@ -27,7 +27,7 @@ from ..vit import ViT
 from .display import Say
 
 FORMAT = 1  # of a part
-IMAGES_IN_A_PART, IMAGES_AT_ONCE = 512, 64
+IMAGES_IN_A_PART, IMAGES_AT_ONCE = 128, 64
 DROPOUTS = ("dropout", "patch_dropout", "attention_dropout", "drop_path")
 
 

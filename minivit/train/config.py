@@ -68,7 +68,9 @@ class TrainConfig:
         None, "test-time augmentation: average over each test image and this many augmented copies of it", none="off"
     )
     validation: int | None = option(None, "training images held out for validation; auto: a tenth, at most 5,000")
-    save_every: int | None = option(None, "steps between saves of the training state; auto: one epoch", machine=True)
+    save_every: int | None = option(
+        None, "steps between saves of the training state; auto: one epoch, of a probe a tenth of the run", machine=True
+    )
     log_every: int | None = option(None, "steps between lines of metrics.jsonl; auto: one epoch")
     seed: int = option(0, "seed of the initial weights, the shuffling, the augmentation and the dropouts")
     threads: int | None = option(None, "worker threads; auto: one per available core", machine=True)
