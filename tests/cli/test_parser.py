@@ -28,7 +28,7 @@ def test_which_settings_can_be_off_or_automatic():
         "epochs": "auto", "validation": "auto", "save_every": "auto", "log_every": "auto", "threads": "auto",
         "clip_norm": "off", "ema": "off", "augment": "off", "elastic": "off", "erasing": "off",
         "mixup": "off", "cutmix": "off", "tta": "off", "head_hidden": "off", "layer_scale": "off",
-        "freeze": "off", "layer_decay": "off", "patience": "off", "muon": "off",
+        "freeze": "off", "layer_decay": "off", "patience": "off", "muon": "off", "minutes": "off",
     }  # fmt: skip
 
 
