@@ -11,10 +11,10 @@ from .augment import random_affine
 from .config import TrainConfig
 from .elastic import elastic_distortion
 from .mix import mixed, random_erasing
-from .photos import padded_crop, random_mirror, random_photo
+from .photos import random_mirror, random_photo, resized_crop
 
 EMPTY = 0.9  # of the training images have an empty outermost ring of pixels, where they are digits
-DIGITS_TTA, PHOTOS_TTA = 0.8, 0.5  # strengths in test-time augmentation; chosen on validation images
+DIGITS_TTA, PHOTOS_TTA = 0.8, 1.0  # strengths in test-time augmentation; chosen on validation images
 
 
 def decided(config: TrainConfig, images: np.ndarray | Pictures) -> tuple[TrainConfig, str]:
@@ -80,5 +80,5 @@ def augmented_copy(images: Array, rng: np.random.Generator, kind: str, mirror: b
     but weaker and without colour changes."""
     if kind == "digits":
         return random_affine(images, rng, DIGITS_TTA)
-    copy = padded_crop(images, rng, PHOTOS_TTA)
+    copy = resized_crop(images, rng, PHOTOS_TTA)
     return random_mirror(copy, rng) if mirror else copy

@@ -146,7 +146,7 @@ def uploads(config: ViTConfig, count: int) -> int:
 
 AUGMENTATIONS = {
     "mirror": lambda images, rng: random_mirror(images, rng),
-    "photo": lambda images, rng: random_photo(images, rng, 0.8),
+    "photo": lambda images, rng: random_photo(images, rng, 3.0),
     "erasing": lambda images, rng: random_erasing(images, rng, 0.6),
     "elastic": lambda images, rng: elastic_distortion(images, rng, 0.9),
     "mixup": lambda images, rng: mixed(images, np.arange(len(images)), 99, rng, mixup=0.4)[0],

@@ -37,15 +37,15 @@ def pad(image, draws, strength):
     _, Sh, Sw = image.shape
     shift = []
     for draw, side in zip(draws, (Sh, Sw)):
-        most = round(strength * side / 8)
+        most = math.floor(strength * side / 24)
         shift.append(math.floor(draw * (2 * most + 1)) - most)
     return resampled(image, lambda i, j: (i + shift[0], j + shift[1]))
 
 
 def crop(image, draws, strength):
     _, Sh, Sw = image.shape
-    area = 1 - draws[0] * min(strength / 2, 0.92)
-    aspect = (4 / 3) ** (strength * (2 * draws[1] - 1))  # width to height
+    area = 1 - draws[0] * min(0.15 * strength, 0.92)
+    aspect = 1.1 ** (strength * (2 * draws[1] - 1))  # width to height
     height, width = min(1, math.sqrt(area / aspect)) * Sh, min(1, math.sqrt(area * aspect)) * Sw
     top, left = draws[2] * (Sh - height), draws[3] * (Sw - width)
     return resampled(
