@@ -28,6 +28,8 @@ from .given import answers, data_of, expanded, load
 from .output import complain, escaped
 from .tables import class_table, confusion_list, confusion_table, prediction_line, result_line
 
+MOST_COLUMNS = 50  # classes, of a confusion matrix in a terminal
+
 
 def evaluate(arguments: argparse.Namespace) -> None:
     for path in (arguments.out, arguments.mistakes):
@@ -41,13 +43,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return _neighbours(run, name, arguments)
     run.model.config.check_predicts()
     split = evaluation_split(run, name, arguments.split)
-    names = [run.model.config.class_name(k) for k in range(run.model.config.classes or 0)]
+    names = [escaped(run.model.config.class_name(k)) for k in range(run.model.config.classes or 0)]
     _warn(run, split, seen=arguments.split == "train" and full_name(name) == run.settings.get("data"))
     tta, kind, mirror = _tta(run, arguments)
     result = measure(run.model, split, pool, tta, kind, mirror)
-    print(class_table(result, names), confusion_table(result, names), sep="\n\n", end="\n\n")
-    if worst := worst_confusions(split, result):
-        print(confusion_list(worst, names), end="\n\n")
+    _show(split, result, names)
     print(
         f"{escaped(name)} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of "
         f"{result.total}), loss {result.loss:.4f}"
@@ -59,10 +59,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 def _neighbours(run: Run, name: str, arguments: argparse.Namespace) -> None:
     """What `eval --knn` prints: the same, of the classifier by the nearest neighbours among the training images."""
     measured = neighbour_evaluation(run, name, arguments.split, arguments.knn, arguments.threads, progress=True)
-    result, names = measured.result, measured.class_names
-    print(class_table(result, names), confusion_table(result, names), sep="\n\n", end="\n\n")
-    if worst := worst_confusions(measured.split, result):
-        print(confusion_list(worst, names), end="\n\n")
+    result, names = measured.result, [escaped(name) for name in measured.class_names]
+    _show(measured.split, result, names)
     print(
         f"{escaped(name)} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of "
         f"{result.total}) by the {arguments.knn} nearest neighbours among {measured.references} training images"
@@ -70,13 +68,23 @@ def _neighbours(run: Run, name: str, arguments: argparse.Namespace) -> None:
     _draw(measured.split, result, names, arguments)
 
 
+def _show(split: Split, result: Evaluation, names: Sequence[str]) -> None:
+    print(class_table(result, names), end="\n\n")
+    if len(names) <= MOST_COLUMNS:
+        print(confusion_table(result, names), end="\n\n")
+    if worst := worst_confusions(split, result):
+        print(confusion_list(worst, names), end="\n\n")
+
+
 def _draw(split: Split, result: Evaluation, names: Sequence[str], arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         save_confusion(result.confusion, Path(arguments.out), names)
         print(f"the confusion matrix is drawn in {escaped(arguments.out)}")
-    if arguments.mistakes is not None and (mistakes := confident_mistakes(split, result)):
-        save_mistakes(mistakes, Path(arguments.mistakes), names)
-        print(f"the most confident mistakes are drawn in {escaped(arguments.mistakes)}")
+    if arguments.mistakes is not None:
+        if mistakes := confident_mistakes(split, result):
+            save_mistakes(mistakes, Path(arguments.mistakes), names)
+        drawn = f"the most confident mistakes are drawn in {escaped(arguments.mistakes)}"
+        print(drawn if mistakes else "there are no mistakes to draw")
 
 
 def predict(arguments: argparse.Namespace) -> int:

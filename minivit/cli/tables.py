@@ -26,7 +26,7 @@ def tta_line(result: dict[str, Any]) -> str:
 
 def prediction_line(path: str, best: Mapping[str, float]) -> str:
     """A picture and its most probable classes, the best first: photo.jpg: cat (93.1 %), then dog (5.0 %)."""
-    first, *others = (f"{name} ({100 * share:.1f} %)" for name, share in best.items())
+    first, *others = (f"{escaped(name)} ({100 * share:.1f} %)" for name, share in best.items())
     return f"{escaped(path)}: {first}" + (f", then {' and '.join(others)}" if others else "")
 
 

@@ -132,3 +132,11 @@ def test_mistakes_are_drawn_where_there_are_some(model, tmp_path, capsys):
     out, _ = ran(capsys, "eval", untrained, *arguments)
     assert f"the most confident mistakes are drawn in {tmp_path / 'm.png'}" in out and "worst confusions" in out
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_of_any_kind_are_one_line_and_many_classes_no_matrix(tmp_path, capsys):
+    names = ("line\nbreak", "\x1b[31mred", *(f"class {k}" for k in range(58)))
+    ViT(tiny.config(classes=60, class_names=names)).save(tmp_path / "model.safetensors")
+    out, _ = ran(capsys, "eval", tmp_path / "model.safetensors", "--data", tiny.write_data(tmp_path / "data"))
+    assert "line\\nbreak" in out and "\x1b" not in out and "true \\ predicted" not in out
+    assert len(re.findall(r" predicted as ", out)) <= 5 and "worst confusions" in out
