@@ -47,7 +47,7 @@ class Display:
         )
         self.lines = self.bar.disable or not (sys.stdout is not None and sys.stdout.isatty())
         self.accuracy: tuple[str, float] | None = None
-        self.seen, self.clock = 0, 0.0  # steps, and the time of the first of them
+        self.seen, self.clock = 0, 0.0  # steps, and the time of the second of them
 
     def __enter__(self) -> "Display":
         return self
@@ -60,9 +60,9 @@ class Display:
         """Move the bar by a batch; the loss is read only when the bar is drawn, since a GPU would have to wait. Say so
         after the first steps if the training will take long."""
         self.seen += 1
-        if self.seen == 1:
+        if self.seen == 2:  # after the first the state is saved
             self.clock = time.perf_counter()
-        if self.seen == 1 + TIMED_STEPS:
+        if self.seen == 2 + TIMED_STEPS:
             self._forecast((time.perf_counter() - self.clock) / TIMED_STEPS)
         if self.bar.update(self.batch):
             known = f", {self.accuracy[0]} {100 * self.accuracy[1]:.1f} %" if self.accuracy else ""
