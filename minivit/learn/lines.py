@@ -31,9 +31,6 @@ class Line(NamedTuple):
         (number,) = numbers(self)
         return number
 
-    def __str__(self) -> str:
-        return f"{PACKAGE.name}/{self.file}:{self.number}"
-
 
 @functools.cache
 def numbers(line: Line) -> tuple[int, ...]:

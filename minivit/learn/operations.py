@@ -29,6 +29,7 @@ class Operation(NamedTuple):
 
 
 def patchify(patch_size: int) -> Operation:
+    """The image, cut into patches."""
     P = patch_size
     return Operation(
         "patches",
@@ -39,6 +40,7 @@ def patchify(patch_size: int) -> Operation:
 
 
 def linear_layer(has_bias: bool = True) -> Operation:
+    """A linear layer of rows, weight and bias."""
     gradients = (
         Gradient("dy @ x1ᵀ", Line(linear.linear_backward, "dx = drows")),
         Gradient("x0ᵀ @ dy", Line(linear.linear_backward, "dW = ")),
@@ -165,6 +167,7 @@ ADD_MLP = Operation(
 
 
 def gelu_of(form: str) -> Operation:
+    """GELU in one of its forms, "erf", "tanh" or "quick"."""
     formula, slope = {
         "erf": ("x0·Φ(x0)", "Φ(x0) + x0·Φ'(x0)"),
         "tanh": ("x0·Φ(x0), Φ(x) = (1 + tanh(√(2/π)·(x + 0.044715·x³)))/2", "Φ(x0) + x0·Φ'(x0)"),
@@ -175,6 +178,7 @@ def gelu_of(form: str) -> Operation:
 
 
 def pooling(kind: str) -> Operation:
+    """The pooling of this kind, one of `minivit.ops.pool.POOLS`."""
     formula, begins, gradient, back = {
         "cls": ("the first token of x0", "return x[:, 0]", "dy for the first token, 0 for the others", "dx[:, 0] = "),
         "mean": ("the mean of x0 over tokens", "return x.sum(1)", "dy/T for every token", "return xp.broadcast_to"),
@@ -192,6 +196,7 @@ def pooling(kind: str) -> Operation:
 
 
 def cross_entropy(label: int) -> Operation:
+    """The loss of a class."""
     return Operation(
         "loss",
         f"log of the sum of exp(x0), minus x0[{label}]",

@@ -122,7 +122,7 @@ def record(params: Params, config: ViTConfig, image: Any, label: int, bug: Bug |
     of a model without classes, the number of the output's feature. bug: the passes run with it.
     Raises DataError or DataTypeError for an image that does not fit, ConfigError for a label out of range.
     """
-    params = params.astype("float64")
+    params = params.to("cpu").astype("float64")
     images = to_inputs(check_images(np.asarray(image)[None], config), config, np.float64)
     features = config.classes or config.features
     if not 0 <= label < features:

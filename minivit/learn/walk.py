@@ -60,7 +60,7 @@ def record_digit(index: int, model: ViT | None = None) -> Tape:
     if model is None:
         params, config = initial_params(TINY, dtype="float64"), TINY
     else:
-        params, config = model.params.to("cpu"), model.config
+        params, config = model.params, model.config
     return record(params, config, test.images[index], int(test.labels[index]))
 
 

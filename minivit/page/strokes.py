@@ -18,7 +18,7 @@ SOFT = 1.5 / 28  # of the frame: over which the edge of a stroke fades, half of 
 SMALLEST = 0.05  # of the field: a smaller drawing is scaled as if it were so large, so that a dot stays a dot
 MOST_POINTS = 20_000
 NEAR = 0.15  # pixels: what is drawn does not change visibly if a point so near to the one before it is left out
-AT_ONCE = 256  # segments
+AT_ONCE = 200_000  # distances that are computed at once
 
 
 class Drawing(NamedTuple):
@@ -89,8 +89,9 @@ def _ink(strokes: Sequence[np.ndarray], side: int) -> np.ndarray:
     along = np.concatenate([np.diff(stroke, axis=0) for stroke in strokes])
     y, x, _ = np.mgrid[:side, :side, :1] + 0.5
     nearest = np.full((side, side), np.inf)
-    for i in range(0, len(starts), AT_ONCE):
-        (ax, ay), (bx, by) = starts[i : i + AT_ONCE].T, along[i : i + AT_ONCE].T
+    step = max(1, AT_ONCE // side**2)
+    for i in range(0, len(starts), step):
+        (ax, ay), (bx, by) = starts[i : i + step].T, along[i : i + step].T
         dx, dy = x - ax, y - ay  # (side, side, n)
         t = np.clip((dx * bx + dy * by) / np.maximum(bx * bx + by * by, 1e-12), 0, 1)  # the nearest point's place
         dx -= t * bx

@@ -12,7 +12,10 @@ import minivit
 from minivit import ViTConfig, cross_entropy_backward, cross_entropy_forward, vit_backward, vit_forward
 from minivit.errors import ConfigError
 from minivit.gradcheck.model_cases import SWITCHES, Switch
-from minivit.learn import record
+from minivit.learn import Bug, record
+from minivit.learn.explain import explain
+from minivit.learn.lines import Line
+from minivit.ops import linear_forward
 from minivit.preprocess import normalise
 
 SMOOTHED = ("label smoothing", "probabilities")
@@ -160,6 +163,26 @@ def test_the_marked_lines_compute(tape):
         assert value and gradient, step
         assert not value.endswith("_backward"), step
         assert gradient.endswith("_backward") or gradient in ("unpatchify", "feature_loss"), step
+
+
+def test_every_step_has_a_derivation(tape):
+    for title in {step.op for step in tape.steps.values()}:
+        assert explain(title)
+
+
+def test_a_gradient_that_is_right_in_some_entries_and_zero_in_the_others_disagrees():
+    half = "dW = xp.matmul(rows.T, drows, out=dW)"
+    bug = Bug("half", "half", "ops.linear", half, f"{half} * (xp.arange(drows.shape[1]) % 2)", "", "")
+    switch, right = CASES["model, one block"], record_case("model, one block")
+    tape = record(switch.model().params, switch.config, right.steps["image"].value, LABEL, bug)
+    weights = [name for name in tape.steps if name.endswith("weight") and "norm" not in name]
+    assert tape.disagreements() == weights[::-1] and len(weights) == 6
+
+
+def test_a_line_that_is_gone_is_named():
+    with pytest.raises(ValueError, match=r"^no line of ops/linear.py, linear_forward, begins with 'z = '$"):
+        _ = Line(linear_forward, "z = ").number
+    assert Line(linear_forward, "y = rows @ W").file == "ops/linear.py"
 
 
 @functools.cache
