@@ -59,7 +59,7 @@ def test_a_drawing_is_in_the_address(open_page):
     page = open_page("#digit=1")
     draw(page)
     said = answer(page, "7").partition(";")[0]
-    page.wait_for_function("location.hash.includes('strokes=')")
+    page.wait_for_function("() => location.hash.includes('strokes=')")
     state = page.evaluate("location.hash")
     assert answer(open_page(state), "7").partition(";")[0] == said
 
@@ -72,7 +72,7 @@ def test_pixels_by_keyboard(open_page):
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Space")
-    page.wait_for_function("location.hash.includes('pixels=')")
+    page.wait_for_function("() => location.hash.includes('pixels=')")
     page.wait_for_function("(before) => document.querySelector('.says').innerText !== before", arg=before)
     assert page.get_attribute(".picture .cursor", "aria-label") == "row 6, column 6: 255"
 
@@ -155,7 +155,7 @@ def test_surprise_me(open_page, served):
     assert page.locator(".planted").count() == 0
     for red in page.locator(".red .ref").all():
         red.click()
-        page.wait_for_function(f"document.querySelector('.detail h2').innerText === 'd{red.inner_text()}'")
+        page.wait_for_function(f"() => document.querySelector('.detail h2').innerText === 'd{red.inner_text()}'")
         if bug.file in page.locator(".source .place").first.inner_text():
             break
     lines = {line.locator(".number").inner_text(): line for line in page.locator(".code li").all()}
@@ -180,7 +180,7 @@ def test_one_step_and_undo(open_page):
     entries = [row.locator("td").nth(2).inner_text() for row in page.locator(".view tbody tr").all()]
     moved, of = zip(*(map(int, entry.split(" of ")) for entry in entries))
     assert len(entries) > 15 and sum(moved) > 0.9 * sum(of)
-    page.click("text=Undo")
+    page.click(".view >> text=Undo")
     page.wait_for_selector("text=0 steps taken")
 
 
@@ -313,7 +313,7 @@ def test_budgets(open_page):
             page.wait_for_timeout(150)
         page.evaluate("performance.clearMeasures('minivit run')")
         draw(page, [(40 + number, 40), (200, 60 + number), (100, 200)], steps=4)
-        page.wait_for_function("performance.getEntriesByName('minivit run').length")
+        page.wait_for_function("() => performance.getEntriesByName('minivit run').length")
         page.wait_for_timeout(120)
         runs += page.evaluate("performance.getEntriesByName('minivit run').map((one) => one.duration)")
     ink = page.evaluate("window.ink")
@@ -325,7 +325,7 @@ def test_budgets(open_page):
         page.wait_for_selector(f"text=dblocks.1.attn.scores[0, 0, {number}]")
         page.evaluate("performance.clearMeasures('minivit slope')")
         page.click("text=Measure it")
-        page.wait_for_function("performance.getEntriesByName('minivit slope').length")
+        page.wait_for_function("() => performance.getEntriesByName('minivit slope').length")
         slopes += page.evaluate("performance.getEntriesByName('minivit slope').map((one) => one.duration)")
     report("ink", ink, 16)
     report("stroke to class, attention and pixel gradient", runs, 50)

@@ -50,11 +50,11 @@ function words() {
   };
   const TOUR = [
     ["Image to patches", "A Transformer reads a sequence, so the picture is cut into squares and each is flattened into a row. Each row of the matrix is one square of the grid in the picture.", { tensor: "patches", way: "forward" }],
-    ["Patch embedding and class token", "A linear layer makes a token of every patch. In front of them stands the class token, which belongs to no patch: it is learned, and collects what the head reads.", { tensor: "with_class_token", way: "forward" }],
+    ["Patches to embeddings", "A linear layer makes a vector of D features of every patch: the same weights for each. The gradient of a weight sums over all patches.", { tensor: "embedded", way: "forward" }],
     ["Positions", "Attention treats its tokens as a set: without positions the model could not tell a picture from its shuffled patches. So each place has a learned vector, which is added; its gradient is the gradient of the sum, unchanged.", { tensor: "pos_embed", way: "backward" }],
-    ["Queries, keys and scores", "Every token asks (q) and every token offers (k). A score is a dot product of the two, divided by √Dh. Open an entry: its products are written out.", { tensor: "scores", way: "forward", entry: "first" }],
-    ["Attention", "Softmax turns each row of scores into shares that sum to 1. A token receives the average of all values with these shares.", { tensor: "attn", way: "forward", view: "attention" }],
-    ["Many heads", "Each head has D/H features of its own, and attends to different tokens. Choose another head above the matrix.", { tensor: "attended", way: "forward", view: "attention" }],
+    ["The class token", "In front of the patches stands a token that belongs to none of them: it is learned, and collects through attention what the head reads. It is the same for every picture, so its gradient sums over all of them; here there is one.", { tensor: "with_class_token", way: "forward" }],
+    ["One attention head", "Every token asks (q) and every token offers (k). A score is the dot product of the two, divided by √Dh: its products are written out. Softmax turns a row of scores into shares that sum to 1, and a token receives the average of all values with these shares.", { tensor: "scores", way: "forward", entry: "first" }],
+    ["Many heads", "Each head has D/H features of its own, and attends to different tokens. Choose another head above the matrix.", { tensor: "attn", way: "forward", view: "attention" }],
     ["The block and its skip connections", "In x + f(x) the gradient passes through the identity unchanged, and the branch adds its own: the two contributions are listed one below the other.", { tensor: "out", way: "backward" }],
     ["LayerNorm", "Backward, LayerNorm removes from the gradient its part along (1, ..., 1) and its part along the normalised token: that is where its two means come from.", { tensor: "stream", way: "backward", entry: "first" }],
     ["GELU", "A smooth gate, with a slope that is not zero for most negative features, where ReLU has none.", { tensor: "hidden", way: "backward", entry: "first" }],
