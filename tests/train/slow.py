@@ -44,8 +44,8 @@ def pad(image, draws, strength):
 
 def crop(image, draws, strength):
     _, Sh, Sw = image.shape
-    area = 1 - draws[0] * min(0.15 * strength, 0.92)
-    aspect = 1.1 ** (strength * (2 * draws[1] - 1))  # width to height
+    area = 1 - draws[0] * min(0.05 * strength, 0.92)
+    aspect = 1.03 ** (strength * (2 * draws[1] - 1))  # width to height
     height, width = min(1, math.sqrt(area / aspect)) * Sh, min(1, math.sqrt(area * aspect)) * Sw
     top, left = draws[2] * (Sh - height), draws[3] * (Sw - width)
     return resampled(

@@ -123,11 +123,11 @@ def test_a_padded_crop_goes_as_far_as_it_says_and_no_farther():
 def test_a_resized_crop_has_the_area_that_it_says():
     """On a ramp along each axis, the slope of the new one is the crop's share of the side."""
     ramp = np.broadcast_to(np.linspace(0, 255, 64, dtype="float32"), (500, 1, 64, 64))
-    across = np.diff(resized_crop(ramp, generator(), 1.0)[:, 0, 32, 20:44]).mean(1) / (255 / 63)
-    down = np.diff(resized_crop(ramp.swapaxes(2, 3), generator(), 1.0)[:, 0, 20:44, 32]).mean(1) / (255 / 63)
+    across = np.diff(resized_crop(ramp, generator(), 8.0)[:, 0, 32, 20:44]).mean(1) / (255 / 63)
+    down = np.diff(resized_crop(ramp.swapaxes(2, 3), generator(), 8.0)[:, 0, 20:44, 32]).mean(1) / (255 / 63)
     area = across * down
-    assert 0.85 - 1e-3 < area.min() < 0.87 and 0.98 < area.max() < 1 + 1e-3
-    assert 1 / 1.1 - 1e-3 < (across / down).min() < 0.93 and 1.07 < (across / down).max() < 1.1 + 1e-3
+    assert 0.6 - 1e-3 < area.min() < 0.63 and 0.98 < area.max() < 1 + 1e-3
+    assert 1.03**-8 - 1e-3 < (across / down).min() < 0.85 and 1.2 < (across / down).max() < 1.03**8 + 1e-3
 
 
 def test_grey_images_keep_their_colours():
