@@ -26,7 +26,20 @@ from minivit.train.evaluate import probabilities
 from minivit.train.recipes import RECIPES
 from tests.tools import tiny
 
-COMMANDS = ("train", "eval", "predict", "embed", "info", "convert", "gradcheck", "explain", "walk", "attend", "data")
+COMMANDS = (
+    "train",
+    "eval",
+    "predict",
+    "embed",
+    "info",
+    "convert",
+    "gradcheck",
+    "explain",
+    "walk",
+    "play",
+    "attend",
+    "data",
+)
 COMPUTING = ("train", "eval", "predict", "embed", "attend")
 LAST_LINE = re.compile(r"test accuracy \d+\.\d\d % \(\d+ of 20\), \d+ parameters, trained in \d+\.\d s")
 
@@ -307,7 +320,7 @@ def test_bad_input_is_refused_in_one_line(trained, data, tmp_path, refused):
     assert "no file train-images-idx3-ubyte" in refused("train", "--data", tmp_path)
     assert "holds a run already" in refused("train", "--data", data, "--out", trained, *tiny.flags())
     assert "no config.json" in refused("train", "--resume", tmp_path)
-    assert "no trained model" in refused("eval", tmp_path / "nothing")
+    assert "nothing: no such file or folder" in refused("eval", tmp_path / "nothing")
     assert "not a whole safetensors file" in refused("info", __file__)
     assert "threads must be at least 1" in refused("eval", trained, "--threads", "0")
     assert "test_cli.py" in refused("train", "--data", data, "--out", f"{__file__}/run", *tiny.flags(epochs=1))
@@ -537,6 +550,7 @@ def test_a_gpu_needs_cupy(command, trained, data, tmp_path, refused, monkeypatch
         "train": ["--data", data, "--out", tmp_path / "run", *tiny.flags()],
         "eval": [trained],
         "predict": [trained, "digit.png"],
+        "embed": [trained, "digit.png", "--out", tmp_path / "features.npz"],
         "attend": [trained, "digit.png"],
     }
     line = refused(command, "--device", "gpu", *run[command])
