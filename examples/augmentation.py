@@ -76,7 +76,5 @@ for number, (name, before, after) in enumerate(rows):
         axes.spines[:].set(visible=i == 0, color=BLUE, linewidth=2)
         if i and name in shares:
             axes.set_title(f"{shares[name][i - 1]:.2f}", fontsize=8, pad=2)
-figure.suptitle(
-    "framed: the image itself; then four draws: padded crops at strength 3, resized at 8, all else at 1", size=10
-)
+figure.suptitle("framed: the image itself; then four draws, the crops at strengths 3 and 8, all else at 1", size=10)
 save(figure, __file__)
