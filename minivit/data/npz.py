@@ -36,10 +36,10 @@ def read_npz(path: Path, part: str | None = None) -> dict[str, Split]:
                     f"{path} holds {', '.join(sorted(there)[:8]) or 'nothing'}; expected {', '.join(KERAS['train'])}, "
                     f"{', '.join(KERAS['test'])}, or {', '.join(MEDMNIST['train'])}, ... as MedMNIST names them"
                 )
-            wanted = [name for name in layout if part in (None, name) or (part, name) == ("train", "val")]
+            asked = [name for name in layout if part in (None, name) or (part, name) == ("train", "val")]
             return {
                 name: _split(path, name, *(_array(archive, path, array) for array in layout[name]))
-                for name in wanted
+                for name in asked
                 if there >= {*layout[name]}
             }
     except (CheckpointError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:

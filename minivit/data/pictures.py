@@ -84,9 +84,9 @@ def _hold_out(
     """Of the rows that are `free`, a tenth of each class in `whole`, `most` in all; not the last of a class, and not
     one of several copies without the others."""
     count = max(1, int(whole.sum()) // 10)
-    wanted = shares(np.bincount(labels[whole], minlength=labels.max() + 1), count if most is None else min(count, most))
+    counts = shares(np.bincount(labels[whole], minlength=labels.max() + 1), count if most is None else min(count, most))
     chosen, order = np.zeros(len(labels), bool), np.argsort(fingerprints(digests), kind="stable")
-    for label, share in enumerate(wanted):
+    for label, share in enumerate(counts):
         rows = order[free[order] & (labels[order] == label)]
         share = min(int(share), len(rows) - 1)
         while 0 < share and (digests[rows[share]] == digests[rows[share - 1]]).all():
