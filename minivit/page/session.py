@@ -12,8 +12,8 @@ from .. import __version__
 from ..errors import CheckpointError
 from ..learn.copies import Bug
 from ..learn.tape import Tape, norm, record
+from ..learn.update import not_updated, update
 from ..model import vit_forward
-from ..optim import AdamWState, adamw_step
 from ..params import Params
 from ..preprocess import normalise
 from . import answers, describe
@@ -161,16 +161,13 @@ class Session:
             raise RequestError(f"label must lie in 0..{classes - 1}")
         bug = None if request.bug is None else self._bug(request.bug)
         tape = record(model.params, model.config, picture, label, bug)
-        before = moved = None
-        state = AdamWState.zeros_like(model.params.flat)
+        last = not_updated(tape)
         for _ in range(request.steps):
-            params, grads = tape.params.copy(), tape.params.empty_like()
-            for name in grads:
-                grads[name] = tape.steps[name].grad
-            adamw_step(params.flat, grads.flat, state, RATE)
-            before, moved = tape.loss, moves(tape.params, params)
-            tape = record(params, model.config, picture, label, bug)
-        return Kept(tape, picture, drawing, before, moved)
+            last = update(last._replace(before=None), RATE, weight_decay=0.0)  # no more than two tapes in memory
+        if last.before is None:
+            return Kept(tape, picture, drawing, None, None)
+        before = last.before.tape
+        return Kept(last.tape, picture, drawing, before.loss, moves(before.params, last.tape.params))
 
     def _model(self, key: str) -> Shown:
         if key not in self._models:
