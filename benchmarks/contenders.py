@@ -10,18 +10,16 @@ memory is its own.
 import json
 import platform
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from . import workload
+from .clock import timed
 from .workload import Job
 
-WARM_UP = 3  # untimed calls for caches, threads and compilers
 Run = Callable[[], float | None]
 
 
@@ -144,15 +142,7 @@ CONTENDERS: dict[str, Callable[[Job], Run]] = {
 
 def measure(job: Job) -> dict[str, Any]:
     """Set the contender up, warm it up, time its steps one by one."""
-    run = CONTENDERS[job.contender](job)
-    for _ in range(WARM_UP):
-        run()
-    times = []
-    for _ in range(job.steps):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return {"milliseconds": 1e3 * median(times), "peak_bytes": peak_memory(), **software()}
+    return {**timed(CONTENDERS[job.contender](job), job.steps), "peak_bytes": peak_memory(), **software()}
 
 
 def peak_memory() -> int | None:

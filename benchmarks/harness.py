@@ -38,11 +38,14 @@ class Ratio(NamedTuple):
         return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
-def run_child(job: Job) -> Report:
-    """The report of a fresh process about a job, or its failure as a report."""
+def run_child(job: Job, root: Path | None = None) -> Report:
+    """The report of a fresh process about a job, or its failure as a report. root: another checkout to measure."""
     environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
-    command = [sys.executable, "-m", "benchmarks.contenders", json.dumps(job._asdict())]
-    child = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    measuring = ["-m", "benchmarks.contenders"]
+    if root is not None:
+        measuring, environment["PYTHONPATH"] = [str(ROOT / "benchmarks" / "clock.py")], str(root)
+    command = [sys.executable, *measuring, json.dumps(job._asdict())]
+    child = subprocess.run(command, cwd=root or ROOT, env=environment, capture_output=True, text=True)
     if child.returncode == 0:
         return json.loads(child.stdout.splitlines()[-1])
     return {"error": f"the process ended with status {child.returncode}"}

@@ -24,6 +24,10 @@ MODELS: dict[str, dict[str, Any]] = {
         "image_size": (28, 28), "patch_size": 4, "channels": 1, "classes": 10,
         "dim": 64, "depth": 6, "heads": 4, "mlp_dim": 128, **SWITCHES,
     },
+    "default": {  # what `minivit train` trains without a recipe
+        "image_size": (28, 28), "patch_size": 7, "channels": 1, "classes": 10,
+        "dim": 64, "depth": 4, "heads": 4, "mlp_dim": 128, **SWITCHES,
+    },
     "tiny": {  # ViT-Tiny/16 at 224 x 224
         "image_size": (224, 224), "patch_size": 16, "channels": 3, "classes": 1000,
         "dim": 192, "depth": 12, "heads": 3, "mlp_dim": 768, **SWITCHES,
@@ -33,7 +37,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "dim": 384, "depth": 12, "heads": 6, "mlp_dim": 1536, **SWITCHES,
     },
 }  # fmt: skip
-BATCHES = {"small": 128, "tiny": 8, "small16": 16}
+BATCHES = {"small": 128, "default": 64, "tiny": 8, "small16": 16}
 
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.05

@@ -17,11 +17,14 @@ class Bug(NamedTuple):
 
 BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
     "ops.reductions": {
-        '"...i->...", x)': [
-            Bug('"...i->...", x[..., :-1])', "layernorm", "x"),
+        "rows @ _filled(xp, D, weight, x.dtype)": [
+            Bug("rows[:, 1:] @ _filled(xp, D - 1, weight, x.dtype)", "layernorm", "x"),
         ],
-        "xp.matmul(_ones(xp, rows.shape[0], x.dtype), rows, out=out)": [
-            Bug("xp.matmul(_ones(xp, rows.shape[0] - 1, x.dtype), rows[1:], out=out)", "linear", "b"),
+        "_weighted_rows(x, 1 / x.shape[-1])": [
+            Bug("_weighted_rows(x, 1.0)", "layernorm", "x"),
+        ],
+        "xp.matmul(_filled(xp, rows.shape[0], 1.0, x.dtype), rows, out=out)": [
+            Bug("xp.matmul(_filled(xp, rows.shape[0] - 1, 1.0, x.dtype), rows[1:], out=out)", "linear", "b"),
         ],
         "x, y)[..., None]": [
             Bug("x, x)[..., None]", "softmax", "x"),
@@ -58,11 +61,11 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         ],
     },
     "ops.layernorm": {
-        "dots / D + eps": [
-            Bug("dots / (D - 1) + eps", "layernorm", "x"),
+        "D / (dots + D * eps)": [
+            Bug("(D - 1) / (dots + D * eps)", "layernorm", "x"),
         ],
-        "xhat = x - row_sums(x) / D": [
-            Bug("xhat = x - row_sums(x) / (D - 1)", "layernorm", "x"),
+        "xhat = x - row_means(x)": [
+            Bug("xhat = x - row_means(x) / 2", "layernorm", "x"),
         ],
         "dbeta = column_sums(dy, out=dbeta)": [
             Bug("dbeta = column_sums(dy * gamma, out=dbeta)", "layernorm", "beta"),
@@ -83,8 +86,8 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("row_dots(u, xhat) / (1 - D)", "layernorm", "x"),
             Bug("row_dots(u, xhat)", "layernorm", "x"),
         ],
-        "row_sums(u) / D": [
-            Bug("row_sums(u)", "layernorm", "x"),
+        "row_means(u)": [
+            Bug("row_means(dy)", "layernorm", "x"),
         ],
         "dx = xhat * along": [
             Bug("dx = xhat * 0", "layernorm", "x"),
@@ -131,8 +134,8 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "else (QUICK_LINEAR, 0.0)": [
             Bug("else (QUICK_LINEAR, TANH_CUBIC)", "gelu, quick", "x"),
         ],
-        "slope *= 2 * cdf": [
-            Bug("slope *= cdf", "gelu, tanh", "x"),
+        "slope *= cdf\n": [
+            Bug("slope *= 2 * cdf\n", "gelu, tanh", "x"),
         ],
         "slope *= 1 - cdf": [
             # shipped: the square in the derivative is of the wrong thing

@@ -55,13 +55,14 @@ CALLS = [
 ]
 LONE = [  # functions that are no pair
     Call("normal_cdf", "normal_cdf"),
-    Call("normal_cdf", "atanh_erf", {"b0": 9.0, "inner": ((8.0, 7.0),), "last": (6.0, 5.0)}),
+    Call("normal_cdf", "log_odds_against", {"b0": 9.0, "inner": ((8.0, 7.0),), "last": (6.0, 5.0)}),
     Call("patches", "patchify", {"patch_size": 4}),
     Call("patches", "unpatchify", {"image_size": (8, 12), "patch_size": 4}),
     Call("positions", "sincos1d", {"xp": np, "T": 5, "D": 12}),
     Call("positions", "sincos2d", {"xp": np, "rows": 3, "columns": 8, "D": 12}),
     Call("resize", "interpolation_matrix", {"xp": np, "before": 6, "after": 4, "dialect": "bicubic"}),
     Call("reductions", "row_sums"),
+    Call("reductions", "row_means"),
     Call("reductions", "column_sums"),
     Call("reductions", "row_dots"),
 ]

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from ..ops.gelu import GeluCache
-from ..ops.normal_cdf import ERF_COEFFICIENTS, _tanh_cdf_in_place, atanh_erf
+from ..ops.normal_cdf import ERF_COEFFICIENTS, _logistic_in_place, log_odds_against
 from ..ops.softmax import SoftmaxCache, _with_maximum, _without_maximum
 
 
 def gelu_float32_forward(x: np.ndarray) -> tuple[np.ndarray, GeluCache]:
     """GELU as float32 computes it, its own coefficients, in the precision of x."""
-    cdf = _tanh_cdf_in_place(atanh_erf(x, *ERF_COEFFICIENTS["float32"]))
+    cdf = _logistic_in_place(log_odds_against(x, *ERF_COEFFICIENTS["float32"]))
     return x * cdf, GeluCache(x, cdf, "erf")
 
 

@@ -40,9 +40,9 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
     Derivation, entry by entry.
       (1) y = x·Φ(x) holds x twice: dy/dx = Φ(x) + x·Φ'(x).
       (2) "erf": the slope of the distribution function is the density, Φ'(x) = exp(-x²/2)/√(2π).
-      (3) "tanh": Φ = (1 + tanh s)/2 with s = √(2/π)·(x + a x³), a = 0.044715. The slope of tanh is 1 - tanh²,
-          which is 4Φ(1 - Φ), so Φ'(x) = 2Φ(1 - Φ)·s'(x) with s'(x) = √(2/π)·(1 + 3a x²).
-      (4) "quick": the same with s = 0.851·x, since σ(2s) = (1 + tanh s)/2: s'(x) = 0.851.
+      (3) "tanh": Φ = 1/(1 + exp(-z)) with z = 2√(2/π)·(x + a x³), a = 0.044715. The slope of the logistic function is
+          Φ(1 - Φ), so Φ'(x) = Φ(1 - Φ)·z'(x) with z'(x) = 2√(2/π)·(1 + 3a x²).
+      (4) "quick": the same with z = 1.702·x: z'(x) = 1.702.
     Facts    the slope is 1/2 at 0, and slope(x) + slope(-x) = 1. It is negative below x = -0.7518, where GELU has
              its minimum.
     """
@@ -59,7 +59,7 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
             linear, cubic = (TANH_LINEAR, TANH_CUBIC) if form == "tanh" else (QUICK_LINEAR, 0.0)
             slope *= 3 * cubic  # (3) (4)
             slope += linear
-            slope *= 2 * cdf
+            slope *= cdf
             slope *= 1 - cdf
         slope *= x  # (1)
         slope += cdf

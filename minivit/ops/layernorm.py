@@ -6,7 +6,7 @@ Ba, Kiros, Hinton 2016 (arXiv:1607.06450), equation 4."""
 from typing import NamedTuple
 
 from ..backend import Array, array_module, fused
-from .reductions import column_sums, row_dots, row_sums
+from .reductions import column_sums, row_dots, row_means
 
 
 class LayerNormCache(NamedTuple):
@@ -31,8 +31,8 @@ def layernorm_forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-6) ->
     """
     xp = array_module(x)
     D = x.shape[-1]
-    xhat = x - row_sums(x) / D  # xc for now
-    rstd = fused(lambda dots: 1 / xp.sqrt(dots / D + eps), row_dots(xhat, xhat))  # (..., 1)
+    xhat = x - row_means(x)  # xc for now
+    rstd = fused(lambda dots: xp.sqrt(D / (dots + D * eps)), row_dots(xhat, xhat))  # (..., 1)
 
     def scaled(xhat: Array, rstd: Array, gamma: Array, beta: Array) -> Array:
         xhat *= rstd
@@ -76,7 +76,7 @@ def layernorm_backward(
     dbeta = column_sums(dy, out=dbeta)  # (1)
     dgamma = column_sums(dy * xhat, out=dgamma)  # (1)
     u = dy * gamma  # (2)
-    along, mean = row_dots(u, xhat) / -D, row_sums(u) / D  # -mean(u·xhat), mean(u)
+    along, mean = row_dots(u, xhat) / -D, row_means(u)  # -mean(u·xhat), mean(u)
 
     def projected(u: Array, xhat: Array, along: Array, mean: Array, rstd: Array) -> Array:
         dx = xhat * along  # (3)

@@ -1,4 +1,4 @@
-"""Sums over rows and columns, computed by einsum and by a matrix product: both read the array once, at full vector
+"""Sums over rows and columns, computed by matrix products and by einsum: both read the array once, at full vector
 width, whereas `x.sum(-1)` and `x.sum(0)` are several times slower for the short rows of a small Transformer."""
 
 import functools
@@ -23,8 +23,24 @@ def row_sums(x: Array) -> Array:
     array([[17.],
            [53.]])
     """
-    xp = array_module(x)
-    return xp.einsum("...i->...", x)[..., None]  # (...) -> (..., 1)
+    return _weighted_rows(x, 1.0)
+
+
+def row_means(x: Array) -> Array:
+    """Mean over the last axis.
+
+    Shapes   x (..., D)  ->  (..., 1)
+    Formula  (sum_i x_i)/D
+    """
+    return _weighted_rows(x, 1 / x.shape[-1])
+
+
+def _weighted_rows(x: Array, weight: float) -> Array:
+    """weight · sum_i x_i over the last axis: x @ (weight, ..., weight)."""
+    xp, D = array_module(x), x.shape[-1]
+    rows = x.reshape(-1, D)  # (..., D) -> (M, D)
+    sums = rows @ _filled(xp, D, weight, x.dtype)  # (M, D) @ (D,) -> (M,)
+    return sums.reshape(*x.shape[:-1], 1)  # (M,) -> (..., 1)
 
 
 def column_sums(x: Array, out: Array | None = None) -> Array:
@@ -35,13 +51,13 @@ def column_sums(x: Array, out: Array | None = None) -> Array:
     """
     xp = array_module(x)
     rows = x.reshape(-1, x.shape[-1])  # (..., D) -> (M, D)
-    return xp.matmul(_ones(xp, rows.shape[0], x.dtype), rows, out=out)  # (M, D) -> (D,)
+    return xp.matmul(_filled(xp, rows.shape[0], 1.0, x.dtype), rows, out=out)  # (M, D) -> (D,)
 
 
 @functools.lru_cache(maxsize=64)
-def _ones(xp: ModuleType, M: int, dtype: Any) -> Array:
-    """M ones; cached, and never modified."""
-    return xp.ones(M, dtype)
+def _filled(xp: ModuleType, n: int, value: float, dtype: Any) -> Array:
+    """n times the same value; cached, and never modified."""
+    return xp.full(n, value, dtype)
 
 
 def row_dots(x: Array, y: Array) -> Array:

@@ -187,12 +187,12 @@ def _mlp(graph: _Graph, x: str, name: str, gelu: str) -> str:
 
 def _gelu(graph: _Graph, x: str, form: str) -> str:
     if form == "quick":
-        return graph.node("Mul", x, graph.node("Sigmoid", graph.node("Mul", x, graph.constant(2 * QUICK_LINEAR))))
+        return graph.node("Mul", x, graph.node("Sigmoid", graph.node("Mul", x, graph.constant(QUICK_LINEAR))))
     if form == "erf":
         odd = graph.node("Erf", graph.node("Div", x, graph.constant(math.sqrt(2))))
     else:
-        slope = graph.node("Mul", graph.node("Mul", x, x), graph.constant(TANH_CUBIC))
-        slope = graph.node("Add", slope, graph.constant(TANH_LINEAR))
+        slope = graph.node("Mul", graph.node("Mul", x, x), graph.constant(TANH_CUBIC / 2))
+        slope = graph.node("Add", slope, graph.constant(TANH_LINEAR / 2))
         odd = graph.node("Tanh", graph.node("Mul", x, slope))
     doubled = graph.node("Mul", x, graph.node("Add", odd, graph.constant(1)))
     return graph.node("Mul", doubled, graph.constant(0.5))
