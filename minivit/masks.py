@@ -1,5 +1,6 @@
 """The dropout masks of a whole pass, drawn on the host: operations only ever multiply by them."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,3 +60,17 @@ def draw_masks(
         attn = on_device(mask(config.attention_dropout, B, config.heads, T, T))
         blocks.append(BlockMasks(attn, branch(path), branch(path)))
     return Masks(embed, tuple(blocks), kept)
+
+
+def joined(parts: Sequence[Masks | None], device: str) -> Masks | None:
+    """The masks of successive slices of a batch, drawn on the host, as those of the whole on the device."""
+    drawn = [part for part in parts if part is not None]
+    if not drawn:
+        return None
+
+    def together(arrays: Sequence[Array | None]) -> Array | None:
+        masks = [array for array in arrays if array is not None]
+        return to_device(np.concatenate(masks) if len(masks) > 1 else masks[0], device) if masks else None
+
+    blocks = [BlockMasks(*map(together, zip(*block))) for block in zip(*(part.blocks for part in drawn))]
+    return Masks(together([part.embed for part in drawn]), tuple(blocks), together([part.kept for part in drawn]))

@@ -22,7 +22,7 @@ from .blas import BLAS
 from .config import ViTConfig
 from .errors import TrainingError
 from .layers import trained
-from .masks import draw_masks
+from .masks import draw_masks, joined
 from .model import vit_backward, vit_forward
 from .ops.loss import cross_entropy_backward, cross_entropy_forward
 from .params import Params
@@ -160,20 +160,23 @@ def loss_and_grads(
     """Mean loss of a batch and its gradient with respect to every parameter that is not in the first `frozen` layers,
     dropouts on behind them.
 
-    Shapes   images (B, C, Sh, Sw) or embeddings (B, D) on the host, in the parameters' dtype; labels (B,) or (B, K) on
-             the host
-    Shard i of step `step` draws its dropout masks from generator(seed, DROPOUT, step, i).
+    Shapes   images (B, C, Sh, Sw) or embeddings (B, D) on the host or on the parameters' device, in their dtype;
+             labels (B,) or (B, K) on the host
+    Shard i of step `step` draws its dropout masks from generator(seed, DROPOUT, step, i). A GPU computes all of its
+    shards at once, as one slice of the batch.
     """
-    device = device_of(params.flat)
+    device, dtype = device_of(params.flat), params.flat.dtype
 
-    def compute(shard: tuple[int, slice]) -> BatchResult:
-        index, rows = shard
-        count = rows.stop - rows.start
-        rng = generator(seed, DROPOUT, step, index)
-        masks = draw_masks(config, count, rng, params.flat.dtype, device, frozen)
+    def compute(together: list[tuple[int, slice]]) -> BatchResult:
+        rows = slice(together[0][1].start, together[-1][1].stop)
+        drawn = [
+            draw_masks(config, one.stop - one.start, generator(seed, DROPOUT, step, index), dtype, "cpu", frozen)
+            for index, one in together
+        ]
+        masks = joined(drawn, device)
         logits, cache = vit_forward(params, to_device(images[rows], device), config, masks, frozen=frozen)
         loss, loss_cache = cross_entropy_forward(logits, labels[rows], label_smoothing)
-        share = params.flat.dtype.type(count / len(images))  # the weight of this shard's mean in that of the batch
+        share = dtype.type((rows.stop - rows.start) / len(images))  # the weight of this mean in that of the batch
         grads, _ = vit_backward(cross_entropy_backward(share, loss_cache), cache, pixels=False)
         correct = (logits.argmax(-1) == loss_cache.targets.argmax(-1)).sum()
         return BatchResult(loss * share, correct, grads)
@@ -181,8 +184,9 @@ def loss_and_grads(
     parts = _shards_of(images, config)
     own = pool.ranks.own(len(parts))
     shards_here, alone = list(enumerate(parts))[own], below_thread_threshold(parts, config)
-    with closing(pool.map(compute, shards_here, sequential=alone)) as results:
-        result = tree_sum(results, len(shards_here), _add) if shards_here else None
+    pieces = [[shard] for shard in shards_here] if device == "cpu" else [shards_here] * bool(shards_here)
+    with closing(pool.map(compute, pieces, sequential=alone)) as results:
+        result = tree_sum(results, len(pieces), _add) if pieces else None
     if result is None or pool.ranks.size > 1:
         grads = trained(params, config, frozen).empty_like() if result is None else result.grads
         return _over_ranks(result, grads, pool.ranks, len(parts))

@@ -1,10 +1,13 @@
 """Arrays that come in from outside: batches are checked on the host, and scaled before the model reads them."""
 
+import functools
 import warnings
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ..backend import Array, array_module
 from ..config import ViTConfig
 from ..errors import DataError, DataTypeError, DataWarning
 from ..ops.loss import check_labels
@@ -92,13 +95,13 @@ def check_pixels(images: Any, config: ViTConfig, labels: Any = None) -> None:
         _check_labels_of(len(images), np.asarray(labels), config)
 
 
-def normalise(pixels: np.ndarray, config: ViTConfig, dtype: Any, in_place: bool = False) -> np.ndarray:
+def normalise(pixels: Array, config: ViTConfig, dtype: Any, in_place: bool = False) -> Array:
     """Pixels of 0..255 (any dtype) to the model's input, (x/255 - mean)/std channel by channel.
 
-    Shapes   pixels (B, C, Sh, Sw)  ->  (B, C, Sh, Sw) of `dtype`
+    Shapes   pixels (B, C, Sh, Sw)  ->  (B, C, Sh, Sw) of `dtype`, where the pixels live
     With in_place=True pixels that have this dtype already are written over, which saves a copy.
     """
-    scale, shift = pixel_scale_and_shift(config, dtype)
+    scale, shift = _scale_and_shift_on(array_module(pixels), config, np.dtype(dtype))
     inputs = pixels.astype(dtype, copy=not in_place)
     inputs *= scale
     inputs -= shift
@@ -111,6 +114,13 @@ def pixel_scale_and_shift(config: ViTConfig, dtype: Any) -> tuple[np.ndarray, np
     scale = np.array([1 / (255 * std) for std in config.pixel_std], dtype).reshape(-1, 1, 1)
     shift = np.array([m / std for m, std in zip(config.pixel_mean, config.pixel_std)], dtype).reshape(-1, 1, 1)
     return scale, shift
+
+
+@functools.lru_cache(maxsize=8)
+def _scale_and_shift_on(xp: ModuleType, config: ViTConfig, dtype: Any) -> tuple[Array, Array]:
+    """`pixel_scale_and_shift` where the pixels live; cached, and never modified."""
+    scale, shift = pixel_scale_and_shift(config, dtype)
+    return xp.asarray(scale), xp.asarray(shift)
 
 
 def to_inputs(images: np.ndarray, config: ViTConfig, dtype: Any) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from minivit.parallel import shards
 from tests.tools import second_backend as both
 from tests.tools import tiny
 
@@ -30,7 +31,7 @@ def test_a_step_uploads_images_labels_and_masks_and_waits_for_nothing(fakecupy):
     trainer, (images, labels) = both.trainer("gpu"), both.batch()
     fakecupy.stats.clear()
     loss = trainer.step(images, labels)
-    expected = {**dict.fromkeys(both.COSTS, 0), "h2d": both.uploads(both.DROPPING, len(images))}
+    expected = {**dict.fromkeys(both.COSTS, 0), "h2d": both.uploads(both.DROPPING)}
     assert {cost: fakecupy.stats[cost] for cost in both.COSTS} == expected
     float(loss)
     assert (fakecupy.stats["d2h"], fakecupy.stats["sync"]) == (1, 1)
@@ -39,7 +40,7 @@ def test_a_step_uploads_images_labels_and_masks_and_waits_for_nothing(fakecupy):
 def test_a_prediction_comes_back_once(fakecupy, monkeypatch):
     tiny.little_shards(monkeypatch, 1600)
     model, (images, _) = both.ViT(both.BASE, device="gpu"), both.batch(700)
-    parts = len(both.shards(len(images), both.BASE))
+    parts = len(shards(len(images), both.BASE))
     assert parts > 2
     fakecupy.stats.clear()
     model.predict(images)

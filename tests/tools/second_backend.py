@@ -10,11 +10,13 @@ from minivit.backend import device_of, to_device, to_host
 from minivit.config import ViTConfig
 from minivit.gradcheck import CASES
 from minivit.gradcheck.contract import flatten
-from minivit.parallel import BatchResult, WorkerPool, loss_and_grads, shards
+from minivit.parallel import BatchResult, WorkerPool, loss_and_grads
 from minivit.train import TrainConfig, Trainer
+from minivit.train.augment import random_affine
 from minivit.train.elastic import elastic_distortion
 from minivit.train.mix import mixed, random_erasing
 from minivit.train.photos import random_mirror, random_photo
+from minivit.train.sampling import as_before
 from minivit.vit import ViT
 
 COSTS = ("h2d", "d2h", "sync", "float64")  # what the stand-in counts and an operation must not do
@@ -134,17 +136,18 @@ def assert_same_training(steps: int = 3, muon: float | None = None) -> None:
     assert gpu.state.step == steps
 
 
-def uploads(config: ViTConfig, count: int) -> int:
-    """How many arrays a step sends to the device: images, labels and dropout masks of every shard."""
+def uploads(config: ViTConfig) -> int:
+    """How many arrays a step sends to the device: images, labels and dropout masks, of the whole batch at once."""
     masks = (
         (config.dropout > 0)
         + (config.patch_dropout > 0)
         + config.depth * ((config.attention_dropout > 0) + 2 * (config.dropout > 0 or config.drop_path > 0))
     )
-    return len(shards(count, config)) * (2 + masks)
+    return 2 + masks
 
 
 AUGMENTATIONS = {
+    "affine": lambda images, rng: as_before(random_affine(images, rng, 1.2), images),
     "mirror": lambda images, rng: random_mirror(images, rng),
     "photo": lambda images, rng: random_photo(images, rng, 3.0),
     "erasing": lambda images, rng: random_erasing(images, rng, 0.6),
