@@ -14,11 +14,15 @@ tokens, width D, MLP width F, L blocks and K classes, a forward pass has
                  MLP        (T, D) @ (D, F) and (T, F) @ (F, D)   4·T·D·F
     head         (1, D) @ (D, K)                                  2·D·K
 
-so forward = B·(2·N·C·P²·D + L·(8·T·D² + 4·T²·D + 4·T·D·F) + 2·D·K). The backward pass of C = A @ B is two products
-of the same cost, dA = dC @ Bᵀ and dB = Aᵀ @ dC, and training does not need dA of the patches, which are pixels:
-step = 3·forward - B·2·N·C·P²·D.
+With patch dropout T counts the tokens that are left. So
+
+    forward = B·(2·N·C·P²·D + L·(8·T·D² + 4·T²·D + 4·T·D·F) + 2·D·K).
+
+The backward pass of C = A @ B is two products of the same cost, dA = dC @ Bᵀ and dB = Aᵀ @ dC, and training does not
+need dA of the patches, which are pixels: step = 3·forward - B·2·N·C·P²·D.
 """
 
+import math
 from threading import local
 from typing import Any, NamedTuple
 
@@ -49,7 +53,8 @@ def forward_products(model: dict[str, Any], batch: int) -> list[Product]:
     Sh, Sw = model["image_size"]
     P, D, H, F = model["patch_size"], model["dim"], model["heads"], model["mlp_dim"]
     N = (Sh // P) * (Sw // P)
-    T = N + (model["pool"] == "cls")
+    left = max(1, round(N * (1 - model.get("patch_dropout", 0.0))))  # of the patches, after patch dropout
+    T = left + (model["pool"] == "cls")
     block = [
         Product("qkv", 1, batch * T, D, 3 * D),
         Product("scores", batch * H, T, D // H, T),
@@ -67,6 +72,23 @@ def flops(model: dict[str, Any], batch: int, task: str) -> int:
     products = forward_products(model, batch)
     forward = sum(product.flops for product in products)
     return forward if task == "forward" else 3 * forward - products[0].flops
+
+
+def muon_flops(model: dict[str, Any]) -> int:
+    """Operations of one Muon step: five times X Xᵀ, its square and that times X, for every weight matrix of the blocks,
+    (m, n) with m <= n; queries, keys and values are three."""
+    D, F = model["dim"], model["mlp_dim"]
+    sides = [(D, D)] * 4 + [(min(D, F), max(D, F))] * 2
+    return model["depth"] * sum(5 * (2 * m * m * n + 2 * m**3 + 2 * m * m * n) for m, n in sides)
+
+
+def training_flops(model: dict[str, Any], batch: int, steps: int, until: float = 1.0, muon: bool = False) -> int:
+    """Operations of the products of a training: `steps` steps, in the first `until` of them with the model's patch
+    dropout, and those of Muon."""
+    dropping = math.ceil(until * steps)
+    whole = {**model, "patch_dropout": 0.0}
+    step = dropping * flops(model, batch, "step") + (steps - dropping) * flops(whole, batch, "step")
+    return step + muon * steps * muon_flops(model)
 
 
 class Operands:

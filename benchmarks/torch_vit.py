@@ -28,6 +28,7 @@ class Masks(NamedTuple):
 
     embedding: Tensor | None  # (B, T, D)
     blocks: list[BlockMasks]
+    kept: Tensor | None = None  # (B, Tk), the tokens that patch dropout keeps
 
 
 def masked(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -181,7 +182,7 @@ class TorchViT(nn.Module):
 
     def forward(self, images: Tensor, masks: Masks | None = None) -> Tensor:
         """Logits (B, K) of images (B, C, Sh, Sw)."""
-        embedding_mask, block_masks = masks or (None, [BlockMasks()] * len(self.blocks))
+        embedding_mask, block_masks, kept = masks or Masks(None, [BlockMasks()] * len(self.blocks))
         x = self.patch_embed(images)  # (B, N, D)
         if self.cls_token is not None:
             x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)  # (B, T, D)
@@ -190,7 +191,10 @@ class TorchViT(nn.Module):
         if self.reg_token is not None:
             place = int(self.cls_token is not None)
             x = torch.cat([x[:, :place], self.reg_token.expand(len(x), -1, -1), x[:, place:]], 1)  # (B, T, D)
-        x = self.norm_pre(masked(x, embedding_mask))
+        x = masked(x, embedding_mask)
+        if kept is not None:
+            x = x[torch.arange(len(x))[:, None], kept]  # (B, T, D) -> (B, Tk, D)
+        x = self.norm_pre(x)
         for block, block_mask in zip(self.blocks, block_masks, strict=True):
             x = block(x, block_mask)
         x = self.norm(x)

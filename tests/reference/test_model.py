@@ -42,6 +42,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.2},
     "attention dropout": {"attention_dropout": 0.3},
     "stochastic depth": {"drop_path": 0.5},
+    "patch dropout": {"patch_dropout": 0.4},
+    "every dropout, mean": {**DROPOUTS, "patch_dropout": 0.4, "pool": "mean"},
     "every dropout": DROPOUTS,
     "a class token that nobody reads": {"class_token": True, "pool": "mean"},
     "a class token beside the patches' mean": {"class_token": True, "pool": "patches"},
@@ -90,7 +92,7 @@ def torch_masks(masks: Masks | None) -> Any:
     if masks is None:
         return None
     blocks = [torch_vit.BlockMasks(*map(convert, block)) for block in masks.blocks]
-    return torch_vit.Masks(convert(masks.embed), blocks)
+    return torch_vit.Masks(convert(masks.embed), blocks, convert(masks.kept))
 
 
 def assert_same(problem: Problem, sdpa: bool = False) -> None:

@@ -1,0 +1,178 @@
+"""A finished run's validation accuracy against operations, images and seconds, beside the same training in PyTorch.
+
+Both sides do the first steps of the run anew, from the same weights on the same batches with the same masks. Their
+losses must agree; then they have the same accuracy after the same number of steps, and what differs is the time of a
+step, which is measured in blocks that alternate.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivit import ViT, ViTConfig
+from minivit.data import load
+from minivit.machine import available_cores, keep_freed_memory
+from minivit.run import load_run
+from minivit.run.records import read_metrics
+from minivit.run.start import split_images
+from minivit.train import Prefetcher, TrainConfig, Trainer, steps_per_epoch
+
+from .contenders import software
+from .harness import machine, markdown
+from .products import training_flops
+
+LEVELS = 0.98, 0.99, 0.995
+AGREE = 1e-4
+BLOCK, SETTLING = 20, 2  # steps of one side before the other's turn, and how many of them are not timed
+HEADER = ["to reach", "epochs", "operations", "images", "minivit s", "PyTorch s", "minivit / PyTorch"]
+
+
+class Twins(NamedTuple):
+    """The same steps on both sides: the losses, and the seconds of a step in every block."""
+
+    losses: list[tuple[float, float]]
+    minivit: list[float]
+    torch: list[float]
+
+    @property
+    def difference(self) -> float:
+        """The largest relative difference of two losses."""
+        return max(abs(one - other) / abs(other) for one, other in self.losses)
+
+
+class Curve(NamedTuple):
+    """The validation accuracy of a run after each of its epochs."""
+
+    name: str
+    steps: list[int]
+    accuracy: list[float]
+    operations: list[float]
+    images: list[int]
+
+    def first(self, level: float) -> int | None:
+        """The number of the first epoch, from 0, that reached this accuracy."""
+        return next((i for i, reached in enumerate(self.accuracy) if reached >= level), None)
+
+
+def curve(folder: Path, settings: dict[str, Any]) -> Curve:
+    """What a run's metrics say. Raises ValueError if no images were held out for validation."""
+    config, model = TrainConfig.from_dict(settings["train"]), ViTConfig.from_dict(settings["model"])
+    lines = [line for line in read_metrics(folder) if line["valid_accuracy"] is not None]
+    if not lines:
+        raise ValueError(f"{folder} held no images out for validation: train with --validation")
+    fields = {**model.to_dict(), "image_size": model.image_shape[1:]}
+    total, muon = lines[-1]["step"], config.muon is not None
+
+    def operations(steps: int) -> float:
+        dropping = min(1.0, config.patch_dropout_until * total / steps)
+        return training_flops(fields, config.batch_size, steps, dropping, muon)
+
+    steps = [line["step"] for line in lines]
+    return Curve(
+        folder.name, steps, [line["valid_accuracy"] for line in lines], [operations(each) for each in steps],
+        [config.batch_size * each for each in steps],
+    )  # fmt: skip
+
+
+def twins(settings: dict[str, Any], steps: int) -> Twins:
+    """The first steps of a run on both sides, in alternating blocks."""
+    import torch
+
+    from .torch_training import TorchTrainer
+
+    config = TrainConfig.from_dict(settings["train"])
+    images = split_images(load(settings["data"]), config)
+    epochs = config.epochs_for(len(images.train.labels))
+    total = epochs * steps_per_epoch(config.batch_size, len(images.train.labels))
+    trainer = Trainer(ViT(ViTConfig.from_dict(settings["model"]), config.seed), config, total)
+    peer = TorchTrainer(trainer)
+    torch.set_num_threads(trainer.pool.threads)
+    result = Twins([], [], [])
+    with trainer.pool, Prefetcher(trainer, images.train, epochs) as prefetcher:
+        for start in range(0, min(steps, total), BLOCK):
+            numbers = range(start, min(start + BLOCK, steps, total))
+            batches = [prefetcher[step] for step in numbers]
+            rates, masks = [], []
+            ours, theirs, times = [], [], []
+            for step, batch in zip(numbers, batches):
+                rates.append(trainer.learning_rate)
+                masks.append(peer.masks(len(batch[0]), step))
+                began = time.perf_counter()
+                ours.append(float(trainer.update(*batch).loss))
+                times.append(time.perf_counter() - began)
+            result.minivit.append(median(times[SETTLING:] or times))
+            times = []
+            for step, batch, rate, mask in zip(numbers, batches, rates, masks):
+                began = time.perf_counter()
+                theirs.append(peer.update(*batch, rate, step, mask))
+                times.append(time.perf_counter() - began)
+            result.torch.append(median(times[SETTLING:] or times))
+            result.losses.extend(zip(ours, theirs))
+    return result
+
+
+def table(of: Curve, both: Twins) -> str:
+    """What each level of accuracy took."""
+    ratio = np.median([one / other for one, other in zip(both.minivit, both.torch)])
+    rows = []
+    for level in LEVELS:
+        epoch = of.first(level)
+        if epoch is None:
+            rows.append([f"{100 * level:g} %", "not reached", *[""] * 5])
+            continue
+        seconds = [of.steps[epoch] * median(times) for times in (both.minivit, both.torch)]
+        rows.append([
+            f"{100 * level:g} %", str(epoch + 1), f"{of.operations[epoch]:.2g}", f"{of.images[epoch]:,}",
+            f"{seconds[0]:.0f}", f"{seconds[1]:.0f}", f"{ratio:.2f}",
+        ])  # fmt: skip
+    return markdown(HEADER, rows)
+
+
+def plot(of: Curve, both: Twins, path: Path) -> None:
+    """Draw the error against operations, images and seconds."""
+    from minivit.plotting import new_figure, save_figure
+
+    figure = new_figure(11, 3.6)
+    error = [100 * (1 - reached) for reached in of.accuracy]
+    panels = figure.subplots(1, 3, sharey=True)
+    seconds = [[each * median(times) for each in of.steps] for times in (both.minivit, both.torch)]
+    for axes, values, label in zip(panels, (of.operations, of.images, seconds[0]), ("operations", "images", "seconds")):
+        axes.plot(values, error, color="#0072b2", marker=".", label="minivit")
+        axes.set(xlabel=label, yscale="log")
+        for level in LEVELS:
+            axes.axhline(100 * (1 - level), color="grey", linewidth=0.6, linestyle=":")
+    panels[2].plot(seconds[1], error, color="#d55e00", marker=".", label="PyTorch, the same steps")
+    panels[0].set_ylabel("validation error (%)")
+    panels[0].yaxis.set_major_formatter("{x:g}")
+    panels[0].yaxis.set_minor_formatter("{x:g}")
+    panels[2].legend(frameon=False)
+    save_figure(figure, path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a finished run with a validation split")
+    parser.add_argument("--steps", type=int, default=200, help="steps that both sides do (default: 200)")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="also draw the curves")
+    args = parser.parse_args()
+    run = load_run(args.run)
+    keep_freed_memory()
+    both = twins(run.settings, args.steps)
+    of = curve(run.folder, run.settings)
+    print(table(of, both))
+    agree = both.difference <= AGREE
+    print(f"\n{len(both.losses)} steps on both sides: the losses differ by {both.difference:.1e} at most", end="")
+    print("" if agree else f", more than {AGREE:g}: these are not the same training")
+    print(f"{args.run}, {available_cores()} threads\n{machine([[software()]])}")
+    if args.plot is not None:
+        plot(of, both, args.plot)
+    return 0 if agree else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

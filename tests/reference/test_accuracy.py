@@ -1,0 +1,36 @@
+"""benchmarks.accuracy: the twin in PyTorch has the same losses, whatever the settings."""
+
+import pytest
+
+from benchmarks import accuracy
+from minivit.run import start_run
+from minivit.train import TrainConfig
+from tests.reference import libraries  # noqa: F401
+from tests.tools import tiny
+
+pytestmark = pytest.mark.reference
+SMALL = dict(depth=2, dim=8, heads=2, mlp_dim=12)
+EVERY = dict(dropout=0.1, patch_dropout=0.4, attention_dropout=0.1, drop_path=0.2)
+
+
+@pytest.mark.parametrize(
+    "model, train",
+    [
+        ({}, {}),
+        ({}, dict(muon=1e-3, ema=0.99, beta1=0.95)),
+        (EVERY, dict(muon=1e-3, patch_dropout_until=0.5, mixup=0.2)),
+    ],
+)
+def test_the_losses_are_the_same(tmp_path, capsys, monkeypatch, model, train):
+    data = tiny.write_data(tmp_path, 100)
+    config = TrainConfig(epochs=5, batch_size=20, learning_rate=1e-3, **train)
+    run = start_run(data, str(tmp_path / "run"), {**SMALL, **model}, config)
+    both = accuracy.twins(run.settings, 22)
+    assert len(both.losses) == 20  # as many steps as the run has
+    assert both.difference < 2e-5
+    assert both.losses[0][0] != both.losses[-1][0]
+    monkeypatch.setattr("sys.argv", ["accuracy", str(run.folder), "--steps", "4", "--plot", str(tmp_path / "a.png")])
+    assert accuracy.main() == 0
+    said = capsys.readouterr().out
+    assert "| 98 %" in said and "4 steps on both sides: the losses differ by" in said
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
