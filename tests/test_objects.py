@@ -144,6 +144,7 @@ COVERED = {  # the remaining classes that hold arrays: parts of what stands abov
     "MlpCache", "PatchDropoutCache", "GeluCache", "PoolCache", "PatchEmbedCache", "CrossEntropyCache",
     "Chunk", "Features", "Mistake", "Confusion", "Neighbours",
     "RunningSums", "Dataset", "Pictures", "Loaded", "Decoded", "ImageFolder",
+    "Base", "Ranks", "Line", "Passes", "Recorded", "Digits", "Drawing", "Guard", "Kept", "Shown",
     "Prefetcher", "Display", "Images", "Saves", "Walk", "Place", "Gradient", "Operation", "Step",
 }  # fmt: skip
 
