@@ -82,7 +82,7 @@ def decode(root: Path, names: Sequence[str], reading: Reading) -> Decoded:
     paths = [root / name for name in names]
     key = [FORMAT, PIL.__version__, str(root), [[name, *_size_and_time(path)] for name, path in zip(names, paths)]]
     made, channels, sizes = reading.preprocessing, reading.channels, None
-    asked = _path(root, [*key, made and _rule(made), channels, reading.image_size])
+    asked = _path(root, [*key, reading.image_size if made is None else _rule(made), channels])
     choice = asked.with_name(f"{asked.name}.json")
     if made is None or channels is None:
         made, channels = _chosen_before(choice) or (made, channels)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..data import Reading, Split, class_numbers, load_parts
 from ..errors import CheckpointError, ConfigError
-from ..preprocess import Preprocessing, check_pixels
+from ..preprocess import check_pixels
 from ..vit import ViT
 from ..weights import find_weights, written_by_minivit
 from .folder import resume_hint
@@ -89,5 +89,5 @@ def reading_for(
     """How pictures are read for a model; for None, which is still to be made, in this size."""
     if model is None:
         return Reading(None, None, image_size, skip_unreadable, bar)
-    made = model.preprocessing or Preprocessing.default(model.config)
-    return Reading(made, model.config.channels, None, skip_unreadable, bar)
+    channels, height, width = model.config.image_shape
+    return Reading(model.preprocessing, channels, (height, width), skip_unreadable, bar)
