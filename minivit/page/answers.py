@@ -1,6 +1,5 @@
 """What the page asks for, answered from a tape: the summary of a run, whole tensors, and finite differences."""
 
-import dataclasses
 import math
 from typing import Any
 
@@ -8,9 +7,11 @@ import numpy as np
 
 from ..insight import rollout
 from ..learn.tape import AGREE, ROUNDING, Step, Tape, norm
-from ..model import vit_forward
+from ..model import head_forward
 from ..ops.gelu import GeluCache, gelu_backward
+from ..ops.layernorm import layernorm_forward
 from ..ops.normal_cdf import normal_cdf
+from ..ops.pool import pool_forward
 from ..ops.softmax import softmax_forward
 from .describe import kind_of
 from .pack import pack
@@ -72,14 +73,15 @@ def _attention(tape: Tape) -> np.ndarray:
 
 def _lens(tape: Tape) -> np.ndarray:
     """What the model would answer if it ended after each block: (L, K), the last LayerNorm and the head applied to the
-    stream there (the logit lens; nostalgebraist 2020). A model of fewer blocks with the same parameters says it."""
-    image = tape.steps["image"].value[None]  # (C, Sh, Sw) -> (1, C, Sh, Sw)
-    rows = []
-    for depth in range(1, tape.config.depth + 1):
-        shorter = dataclasses.replace(tape.config, depth=depth)
-        logits, _ = vit_forward(tape.params, image, shorter, keep_cache=False)
-        rows.append(softmax_forward(logits)[0][0])
-    return np.stack(rows)
+    stream there (the logit lens; nostalgebraist 2020)."""
+    config, params = tape.config, tape.params
+    x = np.stack([tape.steps[f"blocks.{i}.out"].value for i in range(config.depth)])  # (L, T, D)
+    if config.norm == "tokens":
+        x, _ = layernorm_forward(x, params["norm.weight"], params["norm.bias"], config.norm_eps)
+    x, _ = pool_forward(x, config.pool, config.prefix)  # (L, T, D) -> (L, D)
+    if config.norm == "pool":
+        x, _ = layernorm_forward(x, params["fc_norm.weight"], params["fc_norm.bias"], config.norm_eps)
+    return softmax_forward(head_forward(params, x, config)[0])[0]  # (L, D) -> (L, K)
 
 
 def _extras(tape: Tape, step: Step) -> dict[str, Any]:

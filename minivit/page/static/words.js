@@ -140,7 +140,7 @@ function words() {
     scaleSigned: (most) => `${most === "0" ? "0" : `-${most}`} … 0 … ${most}`,
 
     stepTitle: "One AdamW step on this digit",
-    stepShows: (rate) => `One step with learning rate ${rate} on this one picture and class. AdamW divides each gradient by its own size, so in the first step every parameter moves by about the learning rate.`,
+    stepShows: (rate) => `One step with learning rate ${rate} on this one picture and class. AdamW divides each gradient by its own size, so in the first step every entry of a parameter moves by about the learning rate, whatever the size of its gradient.`,
     take: "Take a step",
     undo: "Undo",
     stepsTaken: (n) => (n === 1 ? "1 step taken" : `${n} steps taken`),
