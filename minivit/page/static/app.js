@@ -49,6 +49,7 @@ function App({ source, meta: everything, first }) {
     const change = { tensor: name, entry: entry === undefined ? null : entry };
     if (way) change.way = way;
     set(change);
+    if (innerWidth < 1180 && !(playing && !playing.still)) requestAnimationFrame(() => document.getElementById("detail").scrollIntoView());
     const node = nodes[name];
     if (node && node.block !== null) setUnfolded((old) => (old.includes(node.block) ? old : [...old, node.block]));
   }

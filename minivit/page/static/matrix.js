@@ -51,7 +51,7 @@ function Matrix({ values, shape, kind, slice, cursor, onCursor, onOpen, label, m
   const texts = text && wide
     ? Array.from({ length: it.rows * it.columns }, (_, i) => {
         const share = most ? Math.abs(values[start + i]) / most : 0;
-        return html`<span class=${share ** 0.75 > 0.55 ? "strong" : ""} key=${i}>${format(values[start + i], 3)}</span>`;
+        return html`<span class=${share ** 0.75 > 0.65 ? "strong" : ""} key=${i}>${format(values[start + i], 3)}</span>`;
       })
     : null;
   const name = `${words().rows} ${at.row}, ${words().columns} ${at.column}: ${format(value)}`;
