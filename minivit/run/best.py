@@ -16,11 +16,13 @@ def is_best(reports: Sequence[dict[str, Any]]) -> bool:
 
 
 def out_of_patience(reports: Sequence[dict[str, Any]], patience: int | None) -> bool:
-    """Whether so many epochs in a row were no better than the best one; never for None."""
+    """Whether in so many epochs in a row neither the accuracy nor the loss was better than ever before; never for None.
+    The accuracy of few images hardly tells one epoch from the next, the loss may rise while the accuracy does, too."""
     validated = [one for one in reports if _validated(one)]
     if patience is None or not validated:
         return False
-    return validated[-1]["epoch"] - best_of(validated)["epoch"] >= patience
+    lowest = min(validated, key=lambda one: one["valid_loss"])
+    return validated[-1]["epoch"] - max(best_of(validated)["epoch"], lowest["epoch"]) >= patience
 
 
 def _validated(report: dict[str, Any]) -> bool:

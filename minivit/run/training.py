@@ -156,7 +156,8 @@ def _fit(
                     reached = f"step {trainer.state.step} of {trainer.total_steps}{stop.reason}"
                     raise Interrupted(f"stopped after {reached}, everything is saved; {saves.hint}", stop.number)
                 if report and out_of_patience(metrics, patience):
-                    _show(stop, say, f"stopped after epoch {report.epoch}: {patience} epochs without a better accuracy")
+                    waited = f"{patience} epochs without a better validation accuracy or loss"
+                    _show(stop, say, f"stopped after epoch {report.epoch}: {waited}")
                     break
             if patience:
                 best = best_of(metrics)

@@ -62,7 +62,9 @@ class TrainConfig:
         None, "the learning rate of a layer relative to that of the layer behind it, 0.75 for example", none="off"
     )
     patience: int | None = option(
-        None, "stop after so many epochs without a better validation accuracy; the model is the best one", none="off"
+        None,
+        "stop after so many epochs without a better validation accuracy or loss; the model is the one of best accuracy",
+        none="off",
     )
     tta: int | None = option(
         None, "test-time augmentation: average over each test image and this many augmented copies of it", none="off"

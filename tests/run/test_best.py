@@ -25,7 +25,12 @@ def test_the_best_epoch_has_the_highest_accuracy_then_the_lowest_loss_then_comes
     found = reports((0.5, 1.0), (0.8, 0.9), (0.8, 0.7), (0.8, 0.7), (0.6, 0.1))
     assert [is_best(found[: i + 1]) for i in range(5)] == [True, True, True, False, False]
     assert best_of(found)["epoch"] == 3
-    assert [out_of_patience(found[: i + 1], 2) for i in range(5)] == [False, False, False, False, True]
+
+
+def test_a_run_waits_for_a_better_accuracy_or_loss():
+    found = reports((0.5, 1.0), (0.8, 0.9), (0.7, 0.7), (0.7, 0.7), (0.6, 0.8), (0.9, 2.0), (0.9, 3.0), (0.8, 0.7))
+    over = [out_of_patience(found[: i + 1], 2) for i in range(8)]
+    assert over == [False, False, False, False, True, False, False, True]
     assert not out_of_patience(found, 3) and not out_of_patience(found, None) and not out_of_patience([], 1)
 
 
@@ -46,8 +51,9 @@ def test_the_model_is_the_best_one_and_it_is_said(data, stopped_early):
     run, said = stopped_early
     metrics = read_metrics(run.folder)
     best = best_of(metrics)
-    assert run.result["best_epoch"] == best["epoch"] == metrics[-1]["epoch"] - 2 and len(metrics) < 30
-    assert said[-2] == f"stopped after epoch {metrics[-1]['epoch']}: 2 epochs without a better accuracy"
+    assert run.result["best_epoch"] == best["epoch"] < metrics[-1]["epoch"] == len(metrics) < 30
+    waited = "2 epochs without a better validation accuracy or loss"
+    assert said[-2] == f"stopped after epoch {metrics[-1]['epoch']}: {waited}"
     assert said[-1].startswith(f"the model is that of epoch {best['epoch']}, the best one: valid loss ")
     config = TrainConfig.from_dict(run.settings["train"])
     train, valid = split_validation(load(data).train, config.validation)
