@@ -193,9 +193,8 @@ def test_the_whole_tour_by_keyboard(open_page):
     page.keyboard.press("Enter")
     titles = []
     for _ in range(14):
-        page.wait_for_function(
-            "(n) => document.querySelector('.tour .count').innerText.startsWith(`Stop ${n} `)", arg=len(titles) + 1
-        )
+        page.wait_for_selector(f"text=Stop {len(titles) + 1} of 14")
+        page.wait_for_function("() => document.activeElement.matches('.tour h2')")
         titles.append(page.inner_text(".tour h2"))
         for _ in range(4):
             page.keyboard.press("Tab")

@@ -4,7 +4,7 @@
 function App({ source, meta: everything, first }) {
   const { html, useEffect, useMemo, useRef, useState } = htmPreact;
   const w = words();
-  const { decode, encode, percent } = numbers();
+  const { decode } = numbers();
   const here = address();
   const [state, setState] = useState(() => ({ model: everything.models[0].key, way: "forward", view: "tape", block: 0, head: 0, steps: 0, ...first }));
   const [answer, setAnswer] = useState(null);
@@ -166,24 +166,8 @@ function App({ source, meta: everything, first }) {
 
   function goTo(stop) {
     if (stop === null) return set({ stop: undefined });
-    const { tensor: wanted, entry, view, way } = w.TOUR[stop][2];
-    const last = meta.config.depth - 1;
-    const block = ["scores", "attn", "attended"].includes(wanted) ? `blocks.${last}.attn.${wanted}` : null;
-    const found = { out: `blocks.${last}.out`, stream: order.filter((name) => nodes[name].block === null)[2] || order[1],
-      hidden: `blocks.${last}.mlp.hidden`, "qkv.weight": `blocks.${last}.attn.qkv.weight` };
-    if (found.stream && !nodes[found.stream].uses.some((use) => nodes[use.step].op === "normalise")) found.stream = order.find((name) => nodes[name].uses.some((use) => nodes[use.step].op === "normalise"));
-    const tensor = block || found[wanted] || wanted;
-    const node = nodes[tensor];
-    const change = { stop, view: view || "tape" };
-    if (node) {
-      change.tensor = tensor;
-      change.way = way;
-      change.entry = entry === "first" ? layout(node.shape).entry(0) : null;
-      if (node.block !== null) {
-        change.block = node.block;
-        setUnfolded([node.block]);
-      }
-    }
+    const change = stopState(stop, meta);
+    if (change.block !== undefined) setUnfolded([change.block]);
     set(change);
   }
   useEffect(() => {
@@ -252,23 +236,8 @@ function App({ source, meta: everything, first }) {
     ${error && html`<p class="error" role="alert">${error} <button onClick=${() => (setError(null), set({}))}>${w.retry}</button></p>`}
     ${state.stop !== undefined && html`<${Tour} stop=${Math.min(state.stop, w.TOUR.length - 1)} onStop=${goTo} />`}
     <main>
-      <section class="left" aria-label=${w.draw}>
-        ${source.live
-          ? html`<h2>${w.draw}</h2><${Drawing} strokes=${strokes} onStrokes=${(all) => newInput({ strokes: here.packStrokes(all) })} onDone=${(all) => newInput({ strokes: here.packStrokes(all) })} />
-          <p class="buttons"><button onClick=${() => newInput({ digit: 0 })}>${w.clear}</button>
-            <button disabled=${!strokes.length} onClick=${() => (strokes.length > 1 ? newInput({ strokes: here.packStrokes(strokes.slice(0, -1)) }) : newInput({ digit: 0 }))}>${w.undoStroke}</button>
-            <label class="file">${w.file}<input type="file" accept="image/*" onChange=${fromFile} /></label></p>
-          <p class="hint">${w.drawHint}</p>`
-          : html`<p class="hint">${w.offline}</p>`}
-        <h3>${source.live ? w.digits : w.storedDigits}</h3><div class="digits">${everything.digits.filter((d, i) => source.live || source.has(meta.key, i)).map((d) => html`<button key=${d.index} data-digit=${d.index} aria-pressed=${digit === d.index ? "true" : "false"} aria-label=${w.digit(d.label)}
-          onClick=${() => newInput({ digit: d.index })}><${Thumbnail} values=${d.values} rows=${28} columns=${28} kind="ink" most=${255} /></button>`)}</div>
-        <${Answer} answer=${answer} names=${names} label=${state.label} fixed=${!source.live} onLabel=${(k) => set({ label: k })} before=${before.current} />
-        <h3>${w.picture}</h3><${Picture} pixels=${answer.picture} side=${meta.config.side} patch=${meta.config.patch_size} label=${w.picture}
-          onPixels=${source.live ? (pixels) => newInput({ pixels: encode(pixels) }) : null} />
-        ${source.live && html`<p class="hint">${w.pictureHint}</p>`}
-        ${answer.made && html`<${Made} made=${answer.made} picture=${answer.picture} strokes=${strokes} side=${meta.config.side} />`}
-        <p class="hint">${w.noDigit}</p>
-      </section>
+      <${Left} source=${source} meta=${meta} digits=${everything.digits} answer=${answer} names=${names} label=${state.label} before=${before.current}
+        digit=${digit} strokes=${strokes} onInput=${newInput} onFile=${fromFile} onLabel=${(k) => set({ label: k })} />
       <section class="middle" aria-label=${w.viewsLabel}>
         <nav class="tabs" role="tablist" aria-label=${w.viewsLabel} onKeyDown=${(event) => {
           const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -280,7 +249,7 @@ function App({ source, meta: everything, first }) {
         <div role="tabpanel" id="view" aria-labelledby=${`tab-${state.view}`} tabindex="-1">
           ${views_[state.view] || html`<${Views} view=${state.view} meta=${meta} answer=${answer} names=${names} set=${set} />`}</div>
       </section>
-      <${Detail} meta=${meta} nodes=${nodes} name=${opened} way=${state.way} entry=${state.entry} tensors=${tensors} answer=${answer} sources=${sources} terms=${terms} dtype=${dtype}
+      <${Detail} meta=${meta} nodes=${nodes} name=${opened} way=${state.way} entry=${state.entry} head=${state.head} tensors=${tensors} answer=${answer} sources=${sources} terms=${terms} dtype=${dtype}
         slope=${slope} measuring=${measuring} source=${source} request=${request} changed=${state.bug && changed} pointed=${pointed} set=${(change) => set({ tensor: opened, ...change })}
         onMeasure=${measure} onPoint=${point} onOpen=${open} />
     </main>

@@ -1,12 +1,12 @@
 "use strict";
 
 /* The opened tensor: what it is, its formula, its values or gradient, one entry multiplied out, and the code. */
-function Detail({ meta, nodes, name, way, entry, tensors, answer, sources, terms, dtype, slope, measuring, source, request, changed, pointed, set, onMeasure, onPoint, onOpen }) {
+function Detail({ meta, nodes, name, way, entry, head, tensors, answer, sources, terms, dtype, slope, measuring, source, request, changed, pointed, set, onMeasure, onPoint, onOpen }) {
   const { html, useEffect, useState } = htmPreact;
   const { format } = numbers();
   const w = words();
   const node = nodes[name];
-  const [slice, setSlice] = useState(0);
+  const [slice, setSlice] = useState(head || 0);
   const [cursor, setCursor] = useState(null);
   const it = node && layout(node.shape);
   useEffect(() => {

@@ -158,7 +158,7 @@ function words() {
     surprise: "Surprise me",
     surprised: "A bug was drawn and is not named. Every gradient below the broken operation is computed from wrong numbers, and many turn red. To find it, walk backward from the loss to the pixels: the first red gradient belongs to the operation with the bug. Then compare its formula and its derivation with the code that runs, and point at the line.",
     pointAt: "I think it is this line",
-    pointHint: "Open a tensor, then press this button beside the line that you suspect.",
+    pointHint: "Open a tensor, then press the ? beside the line that you suspect.",
     right: "Right, this is the line.",
     wrongLine: "No, this line is as it should be.",
     reveal: "Tell me",
