@@ -40,7 +40,7 @@ TABLE = {
     "embedding": Unit("errors backend config masks ops params", ""),
     "model": Unit("backend config embedding layers masks ops params", ""),
     "initial": Unit("config params rng shapes"),
-    "preprocess": Unit("errors settings atomic config ops", "numpy PIL"),
+    "preprocess": Unit("errors backend settings atomic config ops", "numpy PIL"),
     "checkpoint": Unit("errors atomic config params preprocess shapes", "numpy safetensors"),
     "weights": Unit("...", "numpy safetensors einops tqdm onnx"),
     "machine": Unit("", ""),
