@@ -36,8 +36,8 @@ def minivit(job: Job, keep_memory: bool, all_tokens: bool = False) -> Run:
     return (minivit_step if job.task == "step" else minivit_forward)(job, model)
 
 
-def minivit_step(job: Job, model: Any) -> Run:
-    """A Trainer's step at a constant learning rate, the loss read as a float."""
+def minivit_step(job: Job, model: Any, read: bool = True) -> Run:
+    """A Trainer's step at a constant learning rate, the loss read as a float; with read=False it is not read."""
     from minivit.train.trainer import TrainConfig, Trainer
 
     settings = TrainConfig(
@@ -48,7 +48,7 @@ def minivit_step(job: Job, model: Any) -> Run:
     )  # fmt: skip
     images, labels = workload.random_batch(job.model, job.batch)
     trainer = Trainer(model, settings, total_steps=10**9)  # over so many steps the cosine is constant
-    return lambda: float(trainer.step(images, labels))
+    return lambda: float(trainer.step(images, labels)) if read else trainer.step(images, labels)
 
 
 def minivit_forward(job: Job, model: Any) -> Run:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import contenders, epoch, harness, scaling
+from benchmarks import against, contenders, epoch, harness, scaling
 from benchmarks.harness import HEADER, Ratio, best, comparison, machine, markdown, paired, run_child, run_rounds, series
 from benchmarks.products import BareProducts, flops, forward_products
 from benchmarks.workload import MODELS, Job
@@ -240,3 +240,33 @@ def test_the_scaling_results_make_a_table_and_a_picture(tmp_path):
     assert row[:2] == ["batch", "1"] and row[3] == "5.00" and row[5:] == ["2.50", "2.00 (2.00 to 2.00)", "50"]
     scaling.plot(results, tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_overhead_is_paired_with_that_of_the_other_checkout_in_its_round():
+    probe = ["old", "old, in full", list(LITTLE)]
+    rows = against.entries("small", harness.ROOT, probe, threads=1, steps=1)
+    times = {"minivit, all tokens": (30, 50), "DIR, minivit, all tokens": (40, 50), "bare products": (20, 30)}
+    reports = []
+    for row in rows:
+        own = times.get(row.name)
+        reports.append(
+            [{**report(t), "processor_milliseconds": 2.0 * t} for t in own] if own else [{"error": "no"}] * 2
+        )
+    cells = {row[1]: row for row in against.table("small", rows, reports)}
+    assert cells["minivit, all tokens"][2:5] == ["40.0", "15.00 (12.50 to 17.50)", "0.75 (0.62 to 0.88)"]
+    assert cells["minivit, all tokens"][5:8] == ["80.0", "30.00 (25.00 to 35.00)", "0.75 (0.62 to 0.88)"]
+    assert cells["bare products"][2:5] == ["25.0", "", ""]
+    assert cells["PyTorch, SDPA"][2] == "did not run: no"
+    assert all(len(row) == len(against.HEADER) for row in cells.values())
+
+
+def test_another_checkout_is_measured_in_the_same_rounds():
+    printed = command("step", "--against", str(harness.ROOT), "--model", "default")
+    names = [row.split("|")[2].strip() for row in printed.splitlines()[2:-4]]
+    assert names[:4] == ["minivit, all tokens", "DIR, minivit, all tokens", "minivit", "DIR, minivit"]
+    assert names[-1] == "bare products" and "processor ms" in printed
+
+
+def test_without_a_card_the_rows_say_so():
+    table = command("step", "--device", "gpu")
+    assert table.count("did not run") == 2 and "no card" in table
