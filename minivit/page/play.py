@@ -40,6 +40,8 @@ def export_page(run: str, path: str) -> str:
     is no page's, OSError if it cannot be written, and what `load_run` raises."""
     if not path.endswith((".html", ".htm")):
         raise ConfigError(f"--export {path}: a page's name ends in .html")
+    if not Path(path).absolute().parent.is_dir():  # known now, and not only after all is computed
+        raise FileNotFoundError(f"{path}: there is no such folder")
     counts = export(None if run == "tiny" else shown(run), path)
     told = ", ".join(f"{count} digits of {key}" for key, count in counts.items())
     return f"written to {path}: {told}; {Path(path).stat().st_size / 1e6:.1f} MB"

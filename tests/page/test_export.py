@@ -26,7 +26,9 @@ def exported(tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "page.html"
     config = dataclasses.replace(TINY, depth=2, dim=12, heads=3)
     model = Shown("run", "a run", initial_params(config, 3, "float64"), config)
-    counts = export(model, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minivit.page.export.MEASURED", {"f8": 1, "f4": 1})
+        counts = export(model, path)
     return path.read_text(encoding="utf-8"), model, counts
 
 
@@ -80,7 +82,8 @@ def test_nothing_is_asked_for(exported):
     assert len(text.encode()) <= LARGEST
 
 
-def test_a_class_or_source_cannot_end_the_data(tmp_path):
+def test_a_class_or_source_cannot_end_the_data(tmp_path, monkeypatch):
+    monkeypatch.setattr("minivit.page.export.MEASURED", {"f8": 0, "f4": 0})
     names = ("</script><script>alert(1)", *"bcdefghij")
     config = dataclasses.replace(TINY, class_names=names)
     export(Shown("run", "<!--", initial_params(config, 0, "float64"), config), tmp_path / "page.html")
@@ -91,7 +94,7 @@ def test_a_class_or_source_cannot_end_the_data(tmp_path):
 def test_the_measured_slopes_agree(exported):
     data = data_of(exported[0])
     slopes = [one for run in data["runs"]["tiny"].values() for several in run["slopes"].values() for one in several]
-    assert len(slopes) > 1000 and all(one["agrees"] for one in slopes)
+    assert len(slopes) > 400 and all(one["agrees"] for one in slopes)
 
 
 def test_the_name_of_the_file(tmp_path):

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(chromium, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "page.html"
     print(export_page("pretrained", str(path)))
     assert path.stat().st_size < 12_000_000

@@ -132,7 +132,7 @@ def test_two_pages_at_once_get_their_own_answers(served, root):
     assert [answer["label"] for answer in answers] == [k % 10 for k in range(40)]
 
 
-def test_the_command_serves_and_ends_at_once():
+def test_the_command_serves_and_ends_at_once(served):
     """Its address is printed, Ctrl-C ends it, and its status says so. How long both took is printed."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     begun = time.perf_counter()
