@@ -28,12 +28,16 @@ def tensors(tape: Tape) -> list[dict[str, Any]]:
             "shape": list(step.value.shape),
             "block": step.block,
             "inputs": list(step.inputs),
-            "formula": step.formula if step.kind not in ("input", "parameter") else "",
-            "gradformula": step.grad_formula,
+            "formula": _any_label(step.formula, tape) if step.kind not in ("input", "parameter") else "",
+            "gradformula": _any_label(step.grad_formula, tape),
             "place": _place(step.file, step.line, step.op) if step.kind not in ("input", "parameter") else None,
             "gradplace": _place(step.grad_file, step.grad_line, (uses[name][-1][0] if uses[name] else step).op),
             "uses": [
-                {"step": user.name, "which": which, "formula": _contribution(user, step, len(uses[name]) == 1)}
+                {
+                    "step": user.name,
+                    "which": which,
+                    "formula": _any_label(_contribution(user, step, len(uses[name]) == 1), tape),
+                }
                 for user, which in uses[name]
             ],
             **_details(step, tape.config),
@@ -70,6 +74,13 @@ def sources(described: list[dict[str, Any]], bug: Bug | None = None) -> dict[str
             text = bug.changed_source if bug is not None else source_of(module)
             found[place["source"]] = _code(module, text, place["source"].split(":")[1], place["explain"])
     return found
+
+
+def _any_label(formula: str, tape: Tape) -> str:
+    """A formula in which the page writes the label of its own run."""
+    return formula.replace(f"logits[{tape.label}]", "logits[{label}]").replace(
+        f"minus 1 at {tape.label}", "minus 1 at {label}"
+    )
 
 
 def _contribution(user: Step, step: Step, alone: bool) -> str:

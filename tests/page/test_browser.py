@@ -100,6 +100,7 @@ def test_a_class_is_chosen_and_its_loss_flows_back(open_page, served):
     model = served.session._models["pretrained"]
     page = open_page("#digit=2&tensor=logits&way=backward")
     page.check('.answer input[value="5"]')
+    page.wait_for_selector("text=dlogits = softmax(logits), minus 1 at 5")
     grad = record(model.params, model.config, ten_digits().images[2], 5).steps["logits"].grad
     page.wait_for_function(
         "(text) => document.querySelector('.readout').innerText.includes(text)", arg=f"{grad[0]:.4g}"

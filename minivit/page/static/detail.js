@@ -45,8 +45,8 @@ function Detail({ meta, nodes, name, way, entry, head, tensors, answer, sources,
     ${back && wrong && html`<p class="agree wrong">${w.differing}.</p>`}
     <div class="formula"><h3>${w.formula}</h3>
       ${back
-        ? html`<p class="math">d${short(name)} = ${node.gradformula}</p>`
-        : node.formula && html`<p class="math">${short(name)} = ${node.formula}</p>`}
+        ? html`<p class="math">d${short(name)} = ${labelled(node.gradformula)}</p>`
+        : node.formula && html`<p class="math">${short(name)} = ${labelled(node.formula)}</p>`}
       ${node.inputs.length > 0 && html`<p class="links"><b>${w.inputs}</b> ${node.inputs.map((other) => chip(other, false))}</p>`}
       ${node.uses.length > 0 && html`<p class="links"><b>${w.usedBy}</b> ${node.uses.map((use) => chip(use.step, back))}</p>`}
       ${back && node.uses.length > 1 && html`<p class="hint">${w.sumOfGradients}</p>`}
@@ -59,12 +59,16 @@ function Detail({ meta, nodes, name, way, entry, head, tensors, answer, sources,
       ${it.columns > 1 && it.rows * it.slices > 0 && html`<p class="hint">${w.sumOfRow(row, format(rowSum))}. ${w.matrixHint}</p>`}
       <${ValueTable} key=${name} values=${values} shape=${node.shape} slice=${shownSlice} label=${`${back ? "d" : ""}${name}`} />
     </div>`}
-    ${level === 3 && html`<${Entry} key=${`${name}${way}${entry}`} node=${node} nodes=${nodes} entry=${entry} way=${way} tensors=${tensors} terms=${terms} config=${meta.config} dtype=${dtype}
+    ${level === 3 && html`<${Entry} key=${`${name}${way}${entry}`} node=${node} nodes=${nodes} label=${answer.label} entry=${entry} way=${way} tensors=${tensors} terms=${terms} config=${meta.config} dtype=${dtype}
       slope=${slope} measuring=${measuring} onMeasure=${onMeasure} onOpen=${onOpen} source=${source} request=${request} wrong=${wrong} />`}
     ${why.length > 0 && html`<div class="why"><h3>${w.why}</h3>${why.map((text) => html`<p key=${text}>${text}</p>`)}</div>`}
     ${places.filter(Boolean).map((place) => html`<${Code} key=${`${place.source}${way}`} place=${{ ...place, backward: back }} sources=${sources} changed=${changed} onPoint=${onPoint} answerOf=${pointed} />`)}
   </aside>`;
 
+  /* The label of this run, in the formulas of the loss. */
+  function labelled(formula) {
+    return formula.replace("{label}", answer.label);
+  }
   function short(text) {
     return text.replace(/^blocks\.\d+\./, "");
   }

@@ -1,7 +1,7 @@
 "use strict";
 
 /* One entry of a tensor multiplied out, in the direction that is shown, and its finite difference. */
-function Entry({ node, nodes, entry, way, tensors, terms, config, dtype, slope, measuring, onMeasure, onOpen, source, request, wrong }) {
+function Entry({ node, nodes, label, entry, way, tensors, terms, config, dtype, slope, measuring, onMeasure, onOpen, source, request, wrong }) {
   const { html, useState } = htmPreact;
   const { format, agreement } = numbers();
   const w = words();
@@ -27,7 +27,7 @@ function Entry({ node, nodes, entry, way, tensors, terms, config, dtype, slope, 
     const most = all ? 600 : 16;
     const ordered = found.terms.length > most ? [...found.terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, most) : found.terms;
     return html`<div class="part" key=${found.step || node.name}>
-      ${found.step && html`<p class="through">${w.contribution(found.step)}: <code>${found.formula}</code></p>`}
+      ${found.step && html`<p class="through">${w.contribution(found.step)}: <code>${found.formula.replace("{label}", label)}</code></p>`}
       ${found.step && w.SLOPES[nodes[found.step].op] && html`<p class="hint">${w.SLOPES[nodes[found.step].op]}</p>`}
       ${!found.terms.length && html`<p>${w.noTerms}</p>`}
       <ul class="terms">${ordered.map((term, i) => html`<li key=${i}><span class="product">${format(term.product)}</span><span class="is">=</span>${term.factors.map(factor)}</li>`)}</ul>
