@@ -70,9 +70,7 @@ function App({ source, meta: everything, first }) {
       const next = { wrong: [], reasons: [], ...found, ...Object.fromEntries(packed.map((name) => [name, decode(found[name])])), key };
       next.made = found.made ? { ...found.made, boxed: decode(found.made.boxed) } : null;
       setAnswer((old) => {
-        const kept = old && old.key.split('"label"')[0] === key.split('"label"')[0];
-        if (old && !kept) before.current = names[old.prediction];
-        if (before.current === names[next.prediction]) before.current = null;
+        if (old && old.prediction !== next.prediction) before.current = names[old.prediction];
         return next;
       });
       setError(null);

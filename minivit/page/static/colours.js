@@ -12,7 +12,15 @@ function colours() {
     return from.map((value, i) => Math.round(value + (to[i] - value) * t));
   }
 
+  /* Computed once for the light and once for the dark page: reading the style sheet makes the browser lay it out. */
   function table(kind) {
+    const key = `${kind} ${matchMedia("(prefers-color-scheme: dark)").matches}`;
+    if (!colours.known) colours.known = new Map();
+    if (!colours.known.has(key)) colours.known.set(key, computed(kind));
+    return colours.known.get(key);
+  }
+
+  function computed(kind) {
     const zero = token("--zero");
     const [below, above] = kind === "signed" ? [token("--minus"), token("--plus")] : [zero, token(kind === "ink" ? "--ink" : "--share")];
     return Array.from({ length: 511 }, (_, i) => {
@@ -37,8 +45,9 @@ function colours() {
     const top = most || 1;
     for (let i = 0; i < rows * columns; i++) {
       const t = Math.max(-1, Math.min(1, values[start + i] / top));
-      const [r, g, b] = scale[255 + Math.round(255 * t)] || [255, 0, 255];
-      image.data.set([r, g, b, 255], 4 * i);
+      const colour = scale[255 + Math.round(255 * t)] || [255, 0, 255]; // no number: a colour that is in no scale
+      for (let part = 0; part < 3; part++) image.data[4 * i + part] = colour[part];
+      image.data[4 * i + 3] = 255;
     }
     context.putImageData(image, 0, 0);
   }
