@@ -6,7 +6,8 @@ function numbers() {
   const KINDS = { f8: Float64Array, f4: Float32Array, u1: Uint8Array };
 
   function decode(packed) {
-    const bytes = Uint8Array.from(atob(packed.data), (c) => c.charCodeAt(0));
+    const text = atob(packed.data), bytes = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
     const values = new KINDS[packed.dtype || "f8"](bytes.buffer);
     return packed.dtype === "f4" ? Float64Array.from(values) : values;
   }
