@@ -80,6 +80,15 @@ class Ranks:
             fewer = 1 << self.size.bit_length() - 1
             raise ConfigError(f"{self.size} ranks: a batch is halved, and halved again, so take {fewer} or {2 * fewer}")
 
+    def take_card(self) -> None:
+        """Leave CUDA one of the cards that this process may use: the first rank on a machine the first, and so on."""
+        if self.size == 1:
+            return
+        hosts = [member["host"] for member in self.members]
+        place, name = hosts[: self.rank].count(hosts[self.rank]), "CUDA_VISIBLE_DEVICES"
+        cards = os.environ.get(name, "").split(",")
+        os.environ[name] = cards[place % len(cards)] or str(place)
+
     def exchange(self, rows: np.ndarray) -> np.ndarray:
         """Row i (k,) of `rows` (n, k) goes to rank i; returns the rows that came, (n, k), in the order of the ranks."""
         return rows
