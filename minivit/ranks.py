@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -149,7 +150,9 @@ class MPIRanks(Ranks):
             import mpi4py
 
             mpi4py.rc.thread_level = "funneled"  # one thread of each rank calls it
-            from mpi4py import MPI
+            with warnings.catch_warnings():  # of a launcher that belongs to another library, which is an error below
+                warnings.simplefilter("ignore", RuntimeWarning)
+                from mpi4py import MPI
         except ImportError as error:
             raise MissingPackageError(
                 f"{started} processes were started, but mpi4py is missing: {error}; {install}"

@@ -1,7 +1,9 @@
 """Resuming a run that was interrupted, from its last save."""
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from ..vit import ViT
 from .display import Say, silent
 from .folder import STATE, shell_name
 from .load import Run, load_run
-from .lock import held
+from .lock import HeldFolder, held
 from .records import MACHINE, is_result_of, read_result, read_settings
 from .start import fingerprint, split_images
 from .together import held_by_first, in_turn, of_first
@@ -53,9 +55,7 @@ def resume_run(
     """
     if ranks.rank:
         say, bar = silent, False
-    elif not Path(path).is_dir():
-        raise CheckpointError(f"{path}: there is no such folder, so no config.json to resume; start a run with --out")
-    with held_by_first(ranks, held(Path(path))) as folder:
+    with held_by_first(ranks, _held_run(Path(path))) as folder:
         read = functools.partial(_read, folder.path, model_settings or {}, train_settings or {})
         stored, settings, ended, has_state = of_first(ranks, read)
         if ended:
@@ -84,6 +84,14 @@ def resume_run(
         if settings != stored and ranks.rank == 0:
             write_json(folder.path / "config.json", settings)
         return train_in(folder, settings, images, model, config, resume=True, say=say, bar=bar, ranks=ranks)
+
+
+@contextlib.contextmanager
+def _held_run(path: Path) -> Iterator[HeldFolder]:
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: there is no such folder, so no config.json to resume; start a run with --out")
+    with held(path) as folder:
+        yield folder
 
 
 def _read(

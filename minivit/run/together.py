@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import to_device, to_host
-from ..errors import ConfigError, TrainingError
+from ..errors import ConfigError, MinivitError, TrainingError
 from ..parallel import shards
 from ..ranks import Ranks
 from ..train import RunningSums, Trainer
@@ -28,11 +28,17 @@ from .state import vectors_of
 
 
 def of_first(ranks: Ranks, read: Callable[[], Any]) -> Any:
-    """What `read` returns in rank 0, in every rank; the others get it as JSON does it."""
-    found = None if ranks.rank else read()
-    if ranks.size == 1:
-        return found
-    told = ranks.gather(b"" if ranks.rank else json.dumps(found).encode())[0]
+    """What `read` returns in rank 0, in every rank; the others get it as JSON does it. What it raises is raised there,
+    and in the others a MinivitError without a message."""
+    told = b""
+    try:
+        if ranks.rank == 0:
+            found = read()
+            told = json.dumps(found).encode()
+    finally:
+        told = ranks.gather(told)[0]
+    if not told:
+        raise MinivitError("")
     return json.loads(told) if ranks.rank else found
 
 
@@ -40,19 +46,25 @@ def in_turn(ranks: Ranks, load: Callable[[], Any]) -> Any:
     """What `load` returns, in the other ranks once rank 0 has loaded it: the first one may have to fetch it."""
     if ranks.rank:
         ranks.gather(b"")
-    loaded = load()
-    if not ranks.rank:
+        return load()
+    try:
+        return load()
+    finally:
         ranks.gather(b"")
-    return loaded
 
 
 @contextlib.contextmanager
 def held_by_first(ranks: Ranks, hold: AbstractContextManager[HeldFolder]) -> Iterator[HeldFolder]:
     """The folder that rank 0 holds while this is open; the others know its path."""
     with contextlib.ExitStack() as stack:
-        folder = None if ranks.rank else stack.enter_context(hold)
-        path = of_first(ranks, lambda: str(folder.path if folder else ""))
-        yield folder or HeldFolder(Path(path), None, locked=True)
+        here: list[HeldFolder] = []
+
+        def hold_here() -> str:
+            here.append(stack.enter_context(hold))
+            return str(here[0].path)
+
+        path = of_first(ranks, hold_here)
+        yield here[0] if here else HeldFolder(Path(path), None, locked=True)
 
 
 def check_same_start(ranks: Ranks, settings: dict[str, Any], model: ViT) -> None:
@@ -103,12 +115,13 @@ def spread_state(
     ranks: Ranks, trainer: Trainer, read: Callable[[], tuple[RunningSums, list, float]]
 ) -> tuple[RunningSums, list, float]:
     """`read` the state of a run in rank 0, and put it into the trainer of every rank; the sums, metrics and seconds."""
-    sums, metrics, seconds = (RunningSums(), [], 0.0) if ranks.rank else read()
-    if ranks.size == 1:
-        return sums, metrics, seconds
-    own = [sums.loss, sums.correct, sums.images, metrics, seconds, trainer.state.step]
-    *values, metrics, seconds, trainer.state.step = of_first(ranks, lambda: own)
-    for vector in vectors_of(trainer).values():
+
+    def read_here() -> list[Any]:
+        sums, metrics, seconds = read()
+        return [sums.loss, sums.correct, sums.images, metrics, seconds, trainer.state.step]
+
+    *values, metrics, seconds, trainer.state.step = of_first(ranks, read_here)
+    for vector in vectors_of(trainer).values() if ranks.size > 1 else ():
         told = np.ascontiguousarray(to_host(vector)).copy()
         ranks.spread(told)
         vector[...] = to_device(told, trainer.model.device)

@@ -66,7 +66,7 @@ def settings_of(monkeypatch):
     def parse(*arguments):
         found = []
 
-        def stop(data, out, model, config, device, overwrite, init, *, say, bar, **more, ranks):
+        def stop(data, out, model, config, device, overwrite, init, *, say, bar, **more):
             found.extend((data, out, model, config, device, overwrite, init))
             raise KeyboardInterrupt
 
