@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -80,6 +81,15 @@ class Ranks:
             fewer = 1 << self.size.bit_length() - 1
             raise ConfigError(f"{self.size} ranks: a batch is halved, and halved again, so take {fewer} or {2 * fewer}")
 
+    def take_card(self) -> None:
+        """Leave CUDA one of the cards that this process may use: the first rank on a machine the first, and so on."""
+        if self.size == 1:
+            return
+        hosts = [member["host"] for member in self.members]
+        place, name = hosts[: self.rank].count(hosts[self.rank]), "CUDA_VISIBLE_DEVICES"
+        cards = os.environ.get(name, "").split(",")
+        os.environ[name] = cards[place % len(cards)] or str(place)
+
     def exchange(self, rows: np.ndarray) -> np.ndarray:
         """Row i (k,) of `rows` (n, k) goes to rank i; returns the rows that came, (n, k), in the order of the ranks."""
         return rows
@@ -140,7 +150,9 @@ class MPIRanks(Ranks):
             import mpi4py
 
             mpi4py.rc.thread_level = "funneled"  # one thread of each rank calls it
-            from mpi4py import MPI
+            with warnings.catch_warnings():  # of a launcher that belongs to another library, which is an error below
+                warnings.simplefilter("ignore", RuntimeWarning)
+                from mpi4py import MPI
         except ImportError as error:
             raise MissingPackageError(
                 f"{started} processes were started, but mpi4py is missing: {error}; {install}"

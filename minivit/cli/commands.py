@@ -40,7 +40,7 @@ def train(arguments: argparse.Namespace) -> None:
         )
         run = resume_run(
             arguments.resume, arguments.device, data=arguments.data, model_settings=model_settings,
-            train_settings=train_settings, say=_say, bar=True,
+            train_settings=train_settings, say=_say, bar=True, ranks=arguments.ranks,
         )  # fmt: skip
     elif arguments.overfit_batch:
         _refuse_beside(arguments, "--overfit-batch", ("out", "overwrite", "init", "pixels"))
@@ -56,8 +56,10 @@ def train(arguments: argparse.Namespace) -> None:
         image_size = model_settings.pop("image_size", None)
         run = start_run(
             data, out, model_settings, config, device, overwrite, init, pixels=arguments.pixels,
-            image_size=image_size, skip_unreadable=arguments.skip_unreadable, say=_say, bar=True,
+            image_size=image_size, skip_unreadable=arguments.skip_unreadable, say=_say, bar=True, ranks=arguments.ranks,
         )  # fmt: skip
+    if arguments.ranks.rank:
+        return
     note = draw_pictures(run.folder, run.mistakes)
     print(f"\nthe run is in {run.folder}{f' ({note})' if note else ''}; next:")
     name = shell_name(run.folder)

@@ -38,9 +38,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
     run = load(arguments)
     name = data_of(run) if arguments.data is None else arguments.data
     keep_freed_memory()
-    pool = WorkerPool(arguments.threads)
+    ranks = arguments.ranks
     if arguments.knn is not None:
-        return _neighbours(run, name, arguments)
+        return None if ranks.rank else _neighbours(run, name, arguments)
+    pool = WorkerPool(arguments.threads if ranks.size == 1 else min(arguments.threads, ranks.threads), ranks)
     run.model.config.check_predicts()
     split = evaluation_split(run, name, arguments.split)
     names = [escaped(run.model.config.class_name(k)) for k in range(run.model.config.classes or 0)]
@@ -53,7 +54,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         f"{result.total}), loss {result.loss:.4f}"
         + (f", averaged over each image and {tta} augmented copies" if tta else "")
     )
-    _draw(split, result, names, arguments)
+    if ranks.rank == 0:
+        _draw(split, result, names, arguments)
 
 
 def _neighbours(run: Run, name: str, arguments: argparse.Namespace) -> None:

@@ -1,6 +1,9 @@
 """Resuming a run that was interrupted, from its last save."""
 
+import contextlib
+import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +13,17 @@ from ..config import ViTConfig
 from ..data import Dataset, Reading, full_name, load, sample
 from ..errors import CheckpointError, ConfigError, DataError, DeviceError
 from ..preprocess import Preprocessing
+from ..ranks import ALONE, Ranks
 from ..train import TrainConfig
 from ..train.augmentation import decided
 from ..vit import ViT
 from .display import Say, silent
 from .folder import STATE, shell_name
 from .load import Run, load_run
-from .lock import held
+from .lock import HeldFolder, held
 from .records import MACHINE, is_result_of, read_result, read_settings
 from .start import fingerprint, split_images
+from .together import held_by_first, in_turn, of_first
 from .training import train_in
 from .transfer import base_model, initialised_model
 
@@ -35,6 +40,7 @@ def resume_run(
     train_settings: dict[str, Any] | None = None,
     say: Say = silent,
     bar: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Resume a run that was interrupted, from its last save: what `minivit train --resume` does. It ends with the
     same bytes in model.safetensors as if it had never stopped. A run that has ended is only read.
@@ -42,28 +48,30 @@ def resume_run(
     device: None is the one it has run on so far; data: where the data are now, if they have moved. train_settings: the
     fields of TrainConfig that belong to the machine (threads, save_every, keep_memory) may be others from now on; any
     other setting, and model_settings, may only repeat what the run was started with.
+    ranks: as in `start_run`; their number may be another than before. Of a run that has ended only the first reads the
+    model.
     Raises CheckpointError if there is no run, or if its state is damaged or of other settings, ConfigError for settings
     that the run was not started with; else as `start_run`.
     """
-    if not Path(path).is_dir():
-        raise CheckpointError(f"{path}: there is no such folder, so no config.json to resume; start a run with --out")
-    with held(Path(path)) as folder:
-        stored = read_settings(folder.path)
-        if stored is None:
-            raise CheckpointError(f"{path}: there is no config.json in it, so no run to resume; start one with --out")
-        ended = _has_ended(folder.path, stored)
-        settings = _with_settings(folder.path, stored, model_settings or {}, train_settings or {}, ended)
+    if ranks.rank:
+        say, bar = silent, False
+    with held_by_first(ranks, _held_run(Path(path))) as folder:
+        read = functools.partial(_read, folder.path, model_settings or {}, train_settings or {})
+        stored, settings, ended, has_state = of_first(ranks, read)
         if ended:
             say(f"run {folder.path} has ended already")
+            if ranks.rank:
+                return Run(folder.path, ViT(ViTConfig.from_dict(settings["model"])), settings, None)
             return load_run(folder.path, device or "cpu")
+        ranks.take_card()
         device = _usable_device(folder.path, settings, device, say)
-        dataset, place = _same_data(folder.path, settings, data, bar)
+        dataset, place = in_turn(ranks, functools.partial(_same_data, folder.path, settings, data, bar))
         settings = {**settings, "device": device, "data": place}
         config = TrainConfig.from_dict(settings["train"])
         images = split_images(dataset, config)
         config, _ = decided(config, images.train.images)
         init = settings.get("init")
-        if init is not None and not os.path.lexists(folder.path / STATE):
+        if init is not None and not has_state:
             stored_model = ViTConfig.from_dict(settings["model"])
             # The settings of the model hold the normalisation that was used.
             base = base_model(init, device, folder.path, settings["model"], stored_model.image_size, pixels="none")
@@ -73,9 +81,29 @@ def resume_run(
             preprocessing = Preprocessing.from_dict(made) if made else Preprocessing.of_images(some)
             model_config = ViTConfig.from_dict(settings["model"])
             model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
-        if settings != stored:
+        if settings != stored and ranks.rank == 0:
             write_json(folder.path / "config.json", settings)
-        return train_in(folder, settings, images, model, config, resume=True, say=say, bar=bar)
+        return train_in(folder, settings, images, model, config, resume=True, say=say, bar=bar, ranks=ranks)
+
+
+@contextlib.contextmanager
+def _held_run(path: Path) -> Iterator[HeldFolder]:
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: there is no such folder, so no config.json to resume; start a run with --out")
+    with held(path) as folder:
+        yield folder
+
+
+def _read(
+    folder: Path, model_settings: dict[str, Any], train_settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], bool, bool]:
+    """The settings in a run's folder, and those to go on with; whether it has ended, and whether it has a state."""
+    stored = read_settings(folder)
+    if stored is None:
+        raise CheckpointError(f"{folder}: there is no config.json in it, so no run to resume; start one with --out")
+    ended = _has_ended(folder, stored)
+    settings = _with_settings(folder, stored, model_settings, train_settings, ended)
+    return stored, settings, ended, os.path.lexists(folder / STATE)
 
 
 def _has_ended(folder: Path, settings: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..atomic import json_bytes, prepared, write_json
@@ -10,6 +10,7 @@ from ..errors import CheckpointError
 from .folder import (
     STATE,
     Interrupted,
+    add_metrics,
     metrics_bytes,
     refuse_foreign_files,
     remove_parts,
@@ -22,24 +23,34 @@ from .records import differences, read_settings
 
 class Saves:
     """What is in a run's folder while it trains. begun: whether that is the run's own; before its first save it is
-    what was there before, whole."""
+    what was there before, whole. writes: whether anything is written, which one rank does for all."""
 
-    def __init__(self, folder: HeldFolder, settings: dict[str, Any], begun: bool) -> None:
-        self.folder, self.settings, self.begun = folder, settings, begun
+    def __init__(self, folder: HeldFolder, settings: dict[str, Any], begun: bool, writes: bool = True) -> None:
+        self.folder, self.settings, self.begun, self.writes = folder, settings, begun, writes
         self.hint = resume_hint(folder.path, settings.get("device", "cpu"))
 
-    def save_state(self, metrics: list[dict[str, Any]], state: bytes) -> None:
+    def add(self, report: dict[str, Any]) -> None:
+        """Add a report to those in the folder, until the next save writes all of them."""
+        if self.writes:
+            add_metrics(self.folder.path, report)
+
+    def save_state(self, metrics: list[dict[str, Any]], make_state: Callable[[], bytes]) -> None:
         """Write the state and the metrics of the run, together; the first time its settings, too, and then nothing is
         left of what they replace. Raises CheckpointError if the folder is no longer there, or if somebody has changed
         or removed the settings in it."""
-        self._save(metrics, STATE, state)
+        if self.writes:
+            self._save(metrics, STATE, make_state())
+        self.begun = True
 
     def save_model(self, metrics: list[dict[str, Any]], model: bytes) -> None:
         """Write the model and the metrics of the run. Raises CheckpointError as `save_state` does."""
-        self._save(metrics, "model.safetensors", model)
+        if self.writes:
+            self._save(metrics, "model.safetensors", model)
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, and remove what is needed no longer. Raises CheckpointError if the folder is not there."""
+        if not self.writes:
+            return
         self._check_folder()
         write_json(self.folder.path / "result.json", result)
         if not (self.folder.path / "config.json").exists():

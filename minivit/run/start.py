@@ -11,6 +11,8 @@ from ..backend import device_module
 from ..data import Dataset, Pictures, Split, digests_of, full_name, load, parts, sample
 from ..errors import ConfigError
 from ..preprocess import Preprocessing
+from ..ranks import ALONE, Ranks
+from ..settings import check
 from ..train import TrainConfig
 from ..train.augmentation import decided
 from ..vit import ViT
@@ -21,6 +23,7 @@ from .load import Run, reading_for
 from .pace import within_minutes
 from .records import FORMAT
 from .settings import config_for
+from .together import held_by_first, in_turn
 from .training import Images, train_in
 from .transfer import base_model, initialised_model
 
@@ -39,6 +42,7 @@ def start_run(
     skip_unreadable: bool = False,
     say: Say = silent,
     bar: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Train a model on a data set from start to end: what `minivit train` does.
 
@@ -50,16 +54,21 @@ def start_run(
     skip_unreadable: leave out pictures that cannot be read, at most a tenth. pixels: the normalisation, where `init` is
     another library's file that does not tell it. overwrite: replace the run that is in `out`, as soon as this one has
     done a step. say: called with every line that a person should see; bar: draw a progress bar on stderr, if that is a
-    terminal.
+    terminal. ranks: the processes that train it together, each with a call of its own; all but the first are silent and
+    write nothing.
     Raises Interrupted after a signal that asks it to stop, TrainingError for a loss that is not finite, FileExistsError
     if `out` holds a run already and `overwrite` is false, or files that no run wrote, CheckpointError if another
     process trains in it, OSError if it cannot be written, ConfigError if the data or the settings do not fit the model
     of `init`. Until its first step is done, nothing is changed in the folder.
     """
-    with new_folder(data, out, overwrite) as folder:
+    if ranks.rank:
+        say, bar = silent, False
+    with held_by_first(ranks, new_folder(data, out, overwrite)) as folder:
+        ranks.take_card()
         device_module(device)
         base = None if init is None else base_model(init, device, folder.path, model_settings, image_size, pixels)
-        dataset = load(data, reading_for(base and base.model, image_size, skip_unreadable, bar))
+        reading = reading_for(base and base.model, image_size, skip_unreadable, bar)
+        dataset = in_turn(ranks, lambda: load(data, reading))
         for note in dataset.notes:
             say(f"note: {note}")
         images = split_images(dataset, config)
@@ -79,6 +88,7 @@ def start_run(
             doubts = other_kind(model.preprocessing, sample(images.train.images)) if not dataset.preprocessing else []
             about = (line, *(f"warning: {doubt}" for doubt in doubts))
         if config.minutes is not None:
+            check(ranks.size == 1, "minutes are measured by one process: give the ranks a number of --epochs instead")
             config, line = within_minutes(config, model, images.train, images.valid)
             about = (*about, line)
         settings = {
@@ -95,7 +105,7 @@ def start_run(
             "train": config.to_dict(),
             **({"skip_unreadable": True} if skip_unreadable else {}),
         }
-        return train_in(folder, settings, images, model, config, resume=False, say=say, bar=bar, about=(*about, why))
+        return train_in(folder, settings, images, model, config, False, say, bar, (*about, why), ranks)
 
 
 def check_size(dataset: Dataset, image_size: int | tuple[int, int] | None) -> None:

@@ -25,7 +25,7 @@ def state_bytes(
     """The state as a safetensors file. metrics: the reports so far; seconds: spent training.
     Raises TrainingError if the state is not finite. This is the only place that reads the whole state back from a
     GPU."""
-    vectors = {name: to_host(vector) for name, vector in _vectors(trainer).items()}
+    vectors = {name: to_host(vector) for name, vector in vectors_of(trainer).items()}
     for name, vector in vectors.items():
         if not np.isfinite(vector).all():
             raise TrainingError(
@@ -55,7 +55,7 @@ def load_state(path: Path, settings: dict[str, Any], trainer: Trainer) -> tuple[
     arrays, content = read_tensors(path)
     check_format(content, FORMAT, path)
     _check_settings(path, content.get("settings"), settings)
-    for name, vector in _vectors(trainer).items():
+    for name, vector in vectors_of(trainer).items():
         if name not in arrays or arrays[name].shape != vector.shape or arrays[name].dtype != vector.dtype:
             raise CheckpointError(f"{path}: {name} is missing or does not fit this model")
     try:
@@ -67,7 +67,7 @@ def load_state(path: Path, settings: dict[str, Any], trainer: Trainer) -> tuple[
     except (ConfigError, LookupError, TypeError) as error:
         raise CheckpointError(f"{path}: holds no state of a run ({type(error).__name__}: {error})") from None
     metrics = check_metrics(content.get("metrics"), path)
-    for name, vector in _vectors(trainer).items():
+    for name, vector in vectors_of(trainer).items():
         vector[...] = to_device(arrays[name], trainer.model.device)
     trainer.state.step = step
     return sums, metrics, seconds
@@ -93,7 +93,8 @@ def _sums(values: dict[str, Any]) -> RunningSums:
     return RunningSums(loss, correct, images)
 
 
-def _vectors(trainer: Trainer) -> dict[str, Array]:
+def vectors_of(trainer: Trainer) -> dict[str, Array]:
+    """The vectors of a state, by their names in its file."""
     vectors = {"params": trainer.model.params.flat, "m": trainer.state.m, "v": trainer.state.v}
     more = {"ema": trainer.ema, "best": trainer.best}
     return {**vectors, **{name: vector for name, vector in more.items() if vector is not None}}

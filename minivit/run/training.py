@@ -1,6 +1,7 @@
 """A run from its beginning, or from its last save, to its end, in a folder that this process holds."""
 
 import contextlib
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,8 @@ from ..config import ViTConfig
 from ..data import Split
 from ..errors import TrainingError
 from ..machine import keep_freed_memory
+from ..parallel import WorkerPool
+from ..ranks import ALONE, Ranks
 from ..settings import check
 from ..train import NotFinite, RunningSums, TrainConfig, Trainer, first_not_finite, fit, steps_per_epoch
 from ..train.evaluate import evaluate
@@ -20,7 +23,7 @@ from ..vit import ViT
 from .best import best_of, is_best, out_of_patience
 from .display import Display, Say
 from .embeddings import embedded
-from .folder import STATE, Interrupted, add_metrics, rewind_to_last_save
+from .folder import STATE, Interrupted, rewind_to_last_save
 from .load import Run
 from .lock import HeldFolder
 from .mistakes import Mistake, confident_mistakes
@@ -28,6 +31,7 @@ from .records import FORMAT
 from .saves import Saves
 from .signals import Stop, stop_on_signals
 from .state import load_state, state_bytes
+from .together import asked_to_stop, check_same_parameters, check_same_start, in_turn, spread_state, threads_line
 
 MUCH_MORE = 10  # times as many images of one class as of another are worth a line
 
@@ -50,6 +54,7 @@ def train_in(
     say: Say,
     bar: bool,
     about: Sequence[str] = (),
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Train to the end, from the last save with `resume`, and test. about: more lines to say at the beginning.
     Raises Interrupted, TrainingError, CheckpointError and OSError as `start_run` does, ConfigError for a patience
@@ -62,14 +67,16 @@ def train_in(
         "patience waits for a better validation accuracy, and no images are held out for validation: hold some out "
         "(--validation), or leave out --patience",
     )
-    saves = Saves(folder, settings, begun=resume)
+    saves = Saves(folder, settings, begun=resume, writes=ranks.rank == 0)
     epochs = config.epochs_for(len(images.train.labels))
     steps = epochs * steps_per_epoch(config.batch_size, len(images.train.labels))
     with saves.explained():
-        trainer = Trainer(model, config, steps)
+        trainer = Trainer(model, config, steps, ranks)
+        check_same_start(ranks, settings, model)
         with trainer.pool:
             metrics, seconds = _fit(trainer, images, epochs, saves, started, say, bar, about)
             trained = seconds + time.perf_counter() - started
+            check_same_parameters(ranks, trainer)
             final = trainer.averaged_model() if trainer.best is None else trainer.best_model()
             content = model_bytes(final.params, final.config, final.preprocessing)
             saves.save_model(metrics, content)
@@ -101,20 +108,23 @@ def _fit(
 ) -> tuple[list[dict[str, Any]], float]:
     """Train; the reports, and the seconds that were spent before `started`. A report is shown
     once it is saved, where both fall on one step."""
-    folder, config, count = saves.folder.path, trainer.config, len(images.train.labels)
+    folder, config, count, ranks = saves.folder.path, trainer.config, len(images.train.labels), trainer.pool.ranks
     epoch_steps = steps_per_epoch(config.batch_size, count)
     sums, metrics, seconds = RunningSums(), list[dict[str, Any]](), 0.0
     if saves.begun:
-        sums, metrics, seconds = load_state(folder / STATE, saves.settings, trainer)
-        rewind_to_last_save(folder, metrics)
+        read = functools.partial(load_state, folder / STATE, saves.settings, trainer)
+        sums, metrics, seconds = spread_state(ranks, trainer, read)
+        if saves.writes:
+            rewind_to_last_save(folder, metrics)
     train, valid = images.train, images.valid
     if config.fixed_embeddings:
-        train, valid = embedded((train, valid), trainer.model, trainer.pool, say, bar)
+        own = WorkerPool(trainer.pool.threads)  # a rank may find in its cache what another has to compute
+        train, valid = in_turn(ranks, lambda: embedded((images.train, images.valid), trainer.model, own, say, bar))
     learn = f", of which {trainer.trained.flat.size} learn" if trainer.frozen else ""
     line = (
         f"run {folder}: {trainer.model.params.flat.size} parameters{learn}, {epochs} epochs of {count} images "
         f"({len(images.valid.labels)} more for validation), {_form(trainer.model.config)}, "
-        f"{trainer.pool.threads} threads"
+        f"{threads_line(trainer, count)}"
     )
     if saves.begun:
         at = f"resumed at step {trainer.state.step} of {trainer.total_steps}"
@@ -124,8 +134,9 @@ def _fit(
     every = config.save_every or tenth * epoch_steps
 
     def save() -> None:
+        check_same_parameters(ranks, trainer)
         spent = seconds + time.perf_counter() - started
-        saves.save_state(metrics, state_bytes(saves.settings, trainer, sums, metrics, spent))
+        saves.save_state(metrics, lambda: state_bytes(saves.settings, trainer, sums, metrics, spent))
 
     patience = config.patience
     until = metrics[-1]["epoch"] if out_of_patience(metrics, patience) else epochs
@@ -143,14 +154,16 @@ def _fit(
                     metrics.append(report._asdict())
                     if patience and is_best(metrics):
                         trainer.keep_best()
-                saved = not saves.begun or stop.is_set() or trainer.state.step % every == 0
+                stopping = asked_to_stop(ranks, stop)
+                saved = not saves.begun or stopping or trainer.state.step % every == 0
                 if saved:
                     save()
                 elif report:
-                    add_metrics(folder, metrics[-1])
+                    saves.add(metrics[-1])
                 if report:
                     _show(stop, display.report, report)
-                if stop.is_set():
+                    stopping = asked_to_stop(ranks, stop)
+                if stopping:
                     if not saved:
                         save()
                     reached = f"step {trainer.state.step} of {trainer.total_steps}{stop.reason}"
@@ -164,7 +177,8 @@ def _fit(
                 accuracy = f"valid loss {best['valid_loss']:.4f} accuracy {100 * best['valid_accuracy']:.2f} %"
                 _show(stop, say, f"the model is that of epoch {best['epoch']}, the best one: {accuracy}")
     except NotFinite as error:
-        place = first_not_finite(trainer, error.images, error.labels)
+        places = ranks.gather(first_not_finite(trainer, error.images, error.labels).encode())
+        place = min(places, key=lambda place: place.startswith(b"repeating")).decode()  # of the first that finds one
         left = f"what was saved in {folder} before is kept" if saves.begun else f"nothing in {folder} was changed"
         raise TrainingError(
             f"{error}: {place}; {left}: start again with a lower --learning-rate or a smaller --clip-norm"

@@ -10,7 +10,6 @@ from ..backend import Array, errstate, is_host_float, to_device
 from ..config import ViTConfig
 from ..errors import ConfigError, TrainingError
 from ..layers import block_matrices, frozen_layers, layer_rates, trained
-from ..machine import available_cores
 from ..muon import muon_step
 from ..optim import (
     AdamWState,
@@ -24,6 +23,7 @@ from ..optim import (
 from ..parallel import WorkerPool, loss_and_grads
 from ..params import Params
 from ..preprocess import check_batch, to_inputs
+from ..ranks import ALONE, Ranks
 from ..settings import check_count
 from ..vit import ViT
 from .config import TrainConfig
@@ -56,12 +56,15 @@ class Trainer:
     `frozen` layers. With config.ema, `ema` is their exponential moving average, a vector like `trained.flat`; with
     config.patience, `best` are their values (or those of the average) when `keep_best` was called last.
     config.keep_memory has no effect here, because it concerns the whole process: for faster steps call
-    `minivit.machine.keep_freed_memory()` once, as `minivit train` does.
+    `minivit.machine.keep_freed_memory()` once, as `minivit train` does. ranks: processes that compute every batch
+    together; each has a Trainer of the same model, and gives it the same batches.
     Raises ConfigError if the parameters are read-only, as those of a model that joblib has mapped into memory, and for
     more frozen blocks than there are.
     """
 
-    def __init__(self, model: ViT, config: TrainConfig = TrainConfig(), total_steps: int | None = None) -> None:
+    def __init__(
+        self, model: ViT, config: TrainConfig = TrainConfig(), total_steps: int | None = None, ranks: Ranks = ALONE
+    ) -> None:
         flags = getattr(model.params.flat, "flags", None)
         if not getattr(flags, "writeable", True):  # CuPy's arrays have no such flag
             raise ConfigError("the model's parameters are read-only: train a copy of it, copy.deepcopy(model)")
@@ -85,7 +88,7 @@ class Trainer:
             for some in self.matrices:
                 entries[some.place] = 0.0  # these are Muon's
             self.rates = to_device(entries, model.device)
-        self.pool = WorkerPool(config.threads or (available_cores() if model.device == "cpu" else 1))
+        self.pool = WorkerPool(config.threads or (ranks.threads if model.device == "cpu" else 1), ranks)
 
     def __repr__(self) -> str:
         total = "" if self.total_steps is None else f" of {self.total_steps}"

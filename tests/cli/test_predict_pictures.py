@@ -11,8 +11,8 @@ from minivit.cli import main
 from minivit.data import load
 from minivit.errors import DataError
 from minivit.preprocess import Preprocessing, read_picture
-from minivit.run.load import PRETRAINED
 from minivit.run import load_run
+from minivit.run.load import PRETRAINED
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow")
 
