@@ -36,8 +36,8 @@ def normal_cdf(x: Array, form: str = "erf") -> Array:
              2√(2/π)·(x + 0.044715 x³) ("tanh": since 1/(1 + exp(-2s)) = (1 + tanh(s))/2) or of 1.702·x ("quick")
     NumPy has no erf, but a fast exp (without AVX-512 twice as fast as its tanh). z is odd and smooth and about 1.6·x
     near 0; where it is large, Φ rounds to 0 or 1, so that an error of z does not matter.
-    The absolute error of "erf" is below 1.2e-7 in float32 (1e-7 with AVX2 or AVX-512) and 1e-15 in float64, whose
-    coefficients differ. |x| may be up to 1e12 in float32 and 1e100 in float64; powers of larger x overflow.
+    The absolute error of "erf" is below 1.2e-7 in float32 and 1e-15 in float64, whose coefficients differ. |x| may be
+    up to 1e12 in float32 and 1e100 in float64; powers of larger x overflow.
     Raises ValueError for an unknown form.
 
     >>> normal_cdf(np.array([-1.0, 0.0, 1.0])).round(6)

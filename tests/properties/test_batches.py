@@ -27,7 +27,8 @@ def rows_of(masks, rows):
     def part(mask):
         return None if mask is None else mask[rows]
 
-    return Masks(part(masks.embed), tuple(BlockMasks(*map(part, block)) for block in masks.blocks))
+    blocks = tuple(BlockMasks(*map(part, block)) for block in masks.blocks)
+    return Masks(part(masks.embed), blocks, part(masks.kept))
 
 
 def close(a, b, size=1.0):

@@ -14,7 +14,7 @@ from .agreement import assert_agrees, torch
 pytestmark = pytest.mark.reference
 
 BOUND = 1e-4  # relative, in float32
-BATCHES = {"small": 6, "tiny": 2, "small16": 1}
+BATCHES = {"small": 6, "default": 5, "tiny": 2, "small16": 1}
 ATTENTION = {"matmul": False, "SDPA": True}
 
 

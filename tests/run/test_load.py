@@ -28,7 +28,7 @@ def test_a_model_alone_is_a_run_without_settings(whole, tmp_path):
 
 
 def test_a_run_without_a_model(whole, tmp_path, stopped):
-    with pytest.raises(CheckpointError, match="no trained model here; train one with minivit train"):
+    with pytest.raises(CheckpointError, match="no such file or folder; minivit train makes a model"):
         load_run(tmp_path / "nothing")
     with pytest.raises(CheckpointError, match=r"no trained model here; resume it with: minivit train --resume"):
         load_run(stopped)

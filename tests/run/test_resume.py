@@ -71,7 +71,7 @@ def test_a_second_signal_does_not_wait(data, tmp_path, whole, at_step):
 
 
 @pytest.mark.parametrize(
-    "place", ["start.split_images", "training.load_state", "training.evaluate", "saves.write_json"]
+    "place", ["resume.split_images", "training.load_state", "training.evaluate", "saves.write_json"]
 )
 def test_stopped_outside_the_loop(place, stopped, whole, monkeypatch):
     """While the data are prepared, before the first step, in the test at the end, before the result is written."""
@@ -84,7 +84,7 @@ def test_stopped_outside_the_loop(place, stopped, whole, monkeypatch):
         patch.setattr(f"minivit.run.{place}", stop)
         with pytest.raises(KeyboardInterrupt if "split" in place else Interrupted):
             resume_run(str(stopped))
-    if place in ("start.split_images", "training.load_state"):
+    if place in ("resume.split_images", "training.load_state"):
         assert contents(stopped) == before
     resume_run(str(stopped))
     assert same_model(stopped, whole) and steps_of(stopped) == [3, 6, 9]
