@@ -96,6 +96,8 @@ def convert(arguments: argparse.Namespace) -> None:
 def data(arguments: argparse.Namespace) -> None:
     if arguments.clear:
         _refuse_beside(arguments, "--clear", ("mirror", "image_size"))
+        if arguments.name != "mnist":
+            raise ConfigError(f"--clear empties the cache, all data sets' pictures in it: leave out {arguments.name}")
         print(f"{clear_cache() / 1e6:.1f} MB of decoded pictures removed from {cache_folder()}")
     elif arguments.name == "mnist":
         print(f"MNIST is verified and ready in {fetch_mnist(arguments.mirror)}")

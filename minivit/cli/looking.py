@@ -36,6 +36,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         if path is not None:
             check_picture_path(path)
     run = load(arguments)
+    if arguments.skip_unreadable:
+        run = run._replace(settings={**run.settings, "skip_unreadable": True})
     name = data_of(run) if arguments.data is None else arguments.data
     keep_freed_memory()
     ranks = arguments.ranks

@@ -85,6 +85,9 @@ def make_parser() -> argparse.ArgumentParser:
     it = command(looking.evaluate, "eval", "measure a trained model: accuracy, loss, classes, confusion matrix")
     it.add_argument("run", metavar="RUN", type=os.path.expanduser, help=RUN_HELP)
     it.add_argument("--data", help=DATA_HELP + " (default: what the run was trained on)")
+    it.add_argument(
+        "--skip-unreadable", action="store_true", help="leave out pictures that cannot be read, at most a tenth of them"
+    )
     it.add_argument("--split", choices=("test", "valid", "train"), default="test", help="which part (default: test)")
     it.add_argument(
         "--out",

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..config import ViTConfig
 from ..data import Pictures, parts
+from ..settings import check
 
-LEAST_PATCHES = 49
+LEAST_PATCHES, MOST_PATCHES = 49, 512
 
 
 def pixel_statistics(images: np.ndarray | Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -28,14 +29,22 @@ def config_for(images: np.ndarray | Pictures, classes: int, settings: dict[str, 
     _, channels, height, width = images.shape
     mean, std = pixel_statistics(images)
     shape = {"image_size": (height, width), "channels": channels, "classes": classes}
-    patch = {"patch_size": patch_for(channels, height, width)}
+    patch = {} if "patch_size" in settings else {"patch_size": patch_for(channels, height, width)}
     return ViTConfig(**{**patch, **settings, **shape, "pixel_mean": mean, "pixel_std": std})
 
 
 def patch_for(channels: int, height: int, width: int) -> int:
     """The side of the patches for images of this shape: the longest that divides them into at least LEAST_PATCHES; but
-    7 pixels for grey images of 28 x 28, the form of MNIST, whose 16 patches suffice."""
+    7 pixels for grey images of 28 x 28, the form of MNIST, whose 16 patches suffice. Raises ConfigError where that
+    would be more than MOST_PATCHES, as for most prime sides."""
     if (channels, height, width) == (1, 28, 28):
         return 7
     sides = [side for side in range(1, min(height, width) + 1) if height % side == width % side == 0]
-    return max((side for side in sides if height * width >= LEAST_PATCHES * side**2), default=1)
+    side = max((side for side in sides if height * width >= LEAST_PATCHES * side**2), default=1)
+    patches = height * width // side**2
+    check(
+        patches <= MOST_PATCHES,
+        f"images of {height} x {width} pixels divide into {patches} patches of {side} x {side} only: resize them to "
+        f"multiples of 7 or 8 ({7 * max(1, round(height / 7))} for {height}), or say --patch-size",
+    )
+    return side

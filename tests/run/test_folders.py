@@ -47,12 +47,36 @@ def train(data, out, lines=None, config=None, **more):
         ((3, 48, 96), 8),
         ((1, 8, 8), 1),
         ((1, 5, 5), 1),
-        ((3, 30, 77), 1),
+        ((3, 22, 23), 1),
     ],
 )
 def test_patches(shape, side):
     """The longest side that divides height and width and leaves at least 49 patches."""
     assert patch_for(*shape) == side
+
+
+def test_a_size_that_only_tiny_patches_divide_is_refused(shapes, tmp_path):
+    with pytest.raises(ConfigError, match=r"53 x 53 pixels divide into 2809 patches of 1 x 1 only: .*\(56 for 53\)"):
+        train(shapes, tmp_path / "run", image_size=53)
+    assert not (tmp_path / "run").exists()
+
+
+def test_eval_may_skip_what_cannot_be_read(shapes, tmp_path, capsys):
+    run = train(shapes, tmp_path / "run")
+    root = shutil.copytree(shapes, tmp_path / "messy")
+    (root / SHAPES[0] / "broken.png").write_bytes(b"none")
+    evaluation = ["eval", str(run.folder), "--data", str(root), "--threads", "1"]
+    assert main(evaluation) == 2
+    assert "or pass --skip-unreadable" in capsys.readouterr().err
+    assert main([*evaluation, "--skip-unreadable"]) == 0
+    assert main([*evaluation, "--skip-unreadable", "--knn", "3"]) == 0
+    assert "messy test: accuracy" in capsys.readouterr().out
+
+
+def test_the_cache_is_not_cleared_for_one_data_set(shapes, capsys):
+    load(shapes)
+    assert main(["data", shapes, "--clear"]) == 2
+    assert f"all data sets' pictures in it: leave out {shapes}" in capsys.readouterr().err
 
 
 def test_what_is_chosen_is_said_and_recorded(shapes, tmp_path):
