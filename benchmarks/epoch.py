@@ -65,7 +65,6 @@ def watched(flags: list[str]) -> Counter[str]:
     batches.augmented = clock.timed(BESIDE, batches.augmented)
     Display.step = clock.timed("progress bar", Display.step)  # type: ignore[method-assign]
     Display.report = clock.timed("progress bar", Display.report)  # type: ignore[method-assign]
-    training.state_bytes = clock.timed("saving the state", training.state_bytes)
     training.Saves.save_state = clock.timed("saving the state", training.Saves.save_state)  # type: ignore[method-assign]
     training.fit = clock.whole("all", training.fit)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):

@@ -166,7 +166,12 @@ def test_every_public_class_that_holds_arrays_is_here():
     for module in pkgutil.walk_packages(minivit.__path__, "minivit."):
         if module.name.startswith(("minivit.gradcheck", "minivit.weights", "minivit.__main__")):
             continue  # reports of the checker, and of files: numbers and names
-        for name, one in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+        try:
+            imported = importlib.import_module(module.name)
+        except ModuleNotFoundError as missing:
+            assert missing.name in ("starlette", "uvicorn"), "an extra is imported where it is used"
+            continue
+        for name, one in inspect.getmembers(imported, inspect.isclass):
             hints = [
                 *getattr(one, "__annotations__", {}).values(),
                 *getattr(one.__init__, "__annotations__", {}).values(),
