@@ -29,11 +29,14 @@ NUMPY_ONLY = {"ctypes", "__array_interface__", "itemset", "newbyteorder", "setfl
 
 
 def signature_in_docstring(method):
-    """(keywords, most positional arguments) of a Cython method, from the first line of its docstring, or None."""
+    """(keywords, most positional arguments) of a Cython function or method, without self, from the first line of its
+    docstring, or None."""
     match = re.match(r"[\w.]+\((.*)\)(\s*->.*)?$", (method.__doc__ or "").split("\n")[0])
     if not match:
         return None
-    parameters = [p.strip() for p in match.group(1).split(",") if p.strip()][1:]
+    parameters = [p.strip() for p in match.group(1).split(",") if p.strip()]
+    if parameters and parameters[0].split()[-1] == "self":
+        del parameters[0]
     named = [p for p in parameters if not p.startswith("*")]
     keywords = {p.split("=")[0].split()[-1] for p in named}
     return keywords, 99 if len(named) < len(parameters) else len(named)
