@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import linecache
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +36,9 @@ class Line(NamedTuple):
 @functools.cache
 def numbers(line: Line) -> tuple[int, ...]:
     """The numbers of all lines of the function that begin with the text. Raises ValueError if there is none."""
-    lines, first = inspect.getsourcelines(line.function)
+    code = inspect.unwrap(line.function).__code__
+    first, last = code.co_firstlineno, max(number or 0 for *_, number in code.co_lines())
+    lines = linecache.getlines(code.co_filename)[first - 1 : last]
     found = tuple(number for number, text in enumerate(lines, first) if text.strip().startswith(line.begins))
     if not found:
         raise ValueError(f"no line of {line.file}, {line.function.__name__}, begins with {line.begins!r}")

@@ -1,6 +1,6 @@
 """The two passes of one image through the copied model, watched."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,9 @@ from .copies import Bug, copies, watched_by
 from .graph import Node, Site
 from .operations import feature_loss
 
+Move = tuple[str, np.ndarray]  # of a tensor: its name, and what is added to it
+Moved = dict[str, list[tuple[int, np.ndarray]]]  # by tensor: rows of the batch, and what is added there
+
 
 class Recorded(NamedTuple):
     """What the passes computed, by the tensors' names; without the batch axis, but for the parameters."""
@@ -21,6 +24,7 @@ class Recorded(NamedTuple):
     gradients: dict[str, np.ndarray]  # of the loss
     cache: ViTCache
     grads: Params
+    label: int
 
 
 class Passes(NamedTuple):
@@ -28,7 +32,7 @@ class Passes(NamedTuple):
 
     nodes: list[Node]
     images: np.ndarray  # (1, C, Sh, Sw), normalised
-    label: int
+    label: int | None  # None: the class that the model predicts
     params: Params
     config: ViTConfig
     bug: Bug | None
@@ -40,7 +44,8 @@ class Passes(NamedTuple):
         backward = _Recorder((node.gradient, node.name) for node in reversed(nodes))
         with watched_by(forward):
             output, cache = model.vit_forward(self.params, self.images, self.config, all_tokens=True)
-        loss, doutput = self._loss(output)
+        label = int(output[0].argmax()) if self.label is None else self.label
+        loss, doutput = self._loss(output, label)
         with watched_by(backward):
             grads, dimages = model.vit_backward(doutput, cache)
         gradients = {nodes[-1].name: doutput[0], **backward.seen, "image": dimages[0], "loss": np.ones(()), **grads}
@@ -48,30 +53,39 @@ class Passes(NamedTuple):
             if node.gradient is None:  # fixed positions: no line of the backward pass is theirs
                 gradients[node.name] = gradients[reader.name]
         values = {"image": self.images[0], **forward.seen, "loss": np.asarray(loss), **self.params}
-        return Recorded(values, gradients, cache, grads)
+        return Recorded(values, gradients, cache, grads, label)
 
-    def loss_at(self, name: str, shift: np.ndarray) -> float:
-        """The loss of a forward pass in which one tensor is moved, and all that is computed from it."""
-        images, params = self.images, self.params
-        if name == "image":
-            images = images + shift
-        elif name in params:
-            params = params.copy()
-            params[name] += shift
-        mover = _Mover(((node.value, node.name) for node in self.nodes), name, shift)
-        with watched_by(mover):
+    def loss_with(self, params: Params) -> float:
+        """The loss with other parameters."""
+        return self._losses(params, self.images, {})[0]
+
+    def losses_at(self, moves: Sequence[Move]) -> list[float]:
+        """The losses of forward passes in each of which one tensor that is no parameter is moved, and all that is
+        computed from it: the passes of one batch, in which every move has an image of its own."""
+        images = np.repeat(self.images, len(moves), axis=0)
+        moved: Moved = {}
+        for row, (name, shift) in enumerate(moves):
+            moved.setdefault(name, []).append((row, shift))
+        for row, shift in moved.get("image", ()):
+            images[row] += shift
+        losses = self._losses(self.params, images, moved)
+        return [loss + float(shift) if name == "loss" else loss for loss, (name, shift) in zip(losses, moves)]
+
+    def _losses(self, params: Params, images: np.ndarray, moved: Moved) -> list[float]:
+        """The loss of every image in a batch."""
+        assert self.label is not None
+        with watched_by(_Mover(((node.value, node.name) for node in self.nodes), moved)):
             output, _ = copies(self.bug).model.vit_forward(
                 params, images, self.config, keep_cache=False, all_tokens=True
             )
-        loss, _ = self._loss(output)
-        return float(loss + shift if name == "loss" else loss)
+        return [float(self._loss(row[None], self.label)[0]) for row in output]
 
-    def _loss(self, output: Array) -> tuple[float, Array]:
+    def _loss(self, output: Array, label: int) -> tuple[float, Array]:
         """The loss of the output (1, K), and its gradient."""
         if not self.config.predicts:
-            return feature_loss(output, self.label)
+            return feature_loss(output, label)
         module = copies(self.bug).loss
-        loss, cache = module.cross_entropy_forward(output, np.array([self.label]))
+        loss, cache = module.cross_entropy_forward(output, np.array([label]))
         return loss, module.cross_entropy_backward(1.0, cache)
 
 
@@ -95,11 +109,15 @@ class _Recorder:
 
 
 class _Mover(_Recorder):
-    """Moves one tensor."""
+    """Moves tensors, each in some rows of the batch."""
 
-    def __init__(self, expected: Iterable[tuple[Site | None, str]], name: str, shift: np.ndarray) -> None:
+    def __init__(self, expected: Iterable[tuple[Site | None, str]], moved: Moved) -> None:
         super().__init__(expected)
-        self.name, self.shift = name, shift
+        self.moved = moved
 
     def met(self, name: str, tensor: Array) -> Array:
-        return tensor + self.shift if name == self.name else tensor
+        if name in self.moved:
+            tensor = tensor.copy()
+            for row, shift in self.moved[name]:
+                tensor[row] += shift
+        return tensor

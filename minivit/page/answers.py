@@ -44,7 +44,8 @@ def check(tape: Tape) -> dict[str, Any]:
     """Which gradients disagree with their finite differences, in the order of the backward pass, and of each the slope
     that it gives and the one that was measured."""
     wrong = tape.disagreements()
-    return {"wrong": wrong, "reasons": [list(tape.slope(name)) for name in wrong]}
+    slopes = tape.slopes(wrong)
+    return {"wrong": wrong, "reasons": [list(slopes[name]) for name in wrong]}
 
 
 def tensor(tape: Tape, name: str, dtype: str = "f8") -> dict[str, Any]:

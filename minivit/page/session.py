@@ -13,9 +13,7 @@ from ..errors import CheckpointError
 from ..learn.copies import Bug
 from ..learn.tape import Tape, norm, record
 from ..learn.update import not_updated, update
-from ..model import vit_forward
 from ..params import Params
-from ..preprocess import normalise
 from . import answers, describe
 from .bugs import BUGS
 from .given import described, digits, ten_digits
@@ -155,17 +153,18 @@ class Session:
         classes = model.config.classes or 1
         if request.label is not None:
             label = request.label
-        elif label is None or label >= classes:
-            label = predicted(model, picture)
-        if label >= classes:
-            raise RequestError(f"label must lie in 0..{classes - 1}")
+            if label >= classes:
+                raise RequestError(f"label must lie in 0..{classes - 1}")
+        elif label is not None and label >= classes:
+            label = None
         bug = None if request.bug is None else self._bug(request.bug)
         tape = record(model.params, model.config, picture, label, bug)
+        if not request.steps:
+            return Kept(tape, picture, drawing, None, None)
         last = not_updated(tape)
         for _ in range(request.steps):
             last = update(last._replace(before=None), RATE, weight_decay=0.0)  # no more than two tapes in memory
-        if last.before is None:
-            return Kept(tape, picture, drawing, None, None)
+        assert last.before is not None
         before = last.before.tape
         return Kept(last.tape, picture, drawing, before.loss, moves(before.params, last.tape.params))
 
@@ -179,14 +178,6 @@ class Session:
         if found is None:
             raise RequestError(f"there is no bug called {name!r}")
         return found
-
-
-def predicted(model: Shown, picture: np.ndarray) -> int:
-    """The class that a model gives a picture (1, 28, 28), uint8."""
-    logits, _ = vit_forward(
-        model.params, normalise(picture[None], model.config, "float64"), model.config, keep_cache=False
-    )
-    return int(logits[0].argmax())
 
 
 def moves(before: Params, after: Params) -> list[list[Any]]:
