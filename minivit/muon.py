@@ -9,7 +9,7 @@ Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from .backend import Array, array_module
@@ -40,11 +40,13 @@ def muon_step(
     learning_rate: float,
     decay: float = 0.0,
     beta: float = 0.95,
+    run: Callable[..., Iterable[None]] = map,
 ) -> None:
     """One Muon step of the matrices, in place on `params` (size,); `grads` and `momentum`, (size,), are not modified.
 
     momentum: the running mean of the gradients, this step's included, m = beta·m + (1 - beta)·g. AdamW keeps that mean
-    for every entry, so Muon has no state of its own.
+    for every entry, so Muon has no state of its own. run: calls a function with each group of matrices, as `map` does;
+    with that of a worker pool, the groups are computed at the same time and BLAS adds in one order on every machine.
 
     Derivation.
       (1) Nesterov's momentum: the mean as one more step with the same gradient would leave it, beta·m + (1 - beta)·g.
@@ -56,17 +58,20 @@ def muon_step(
     groups: dict[tuple[int, int], list[Matrices]] = {}
     for some in matrices:  # those of one shape are multiplied together
         groups.setdefault((some.rows, some.columns), []).append(some)
-    for (rows, columns), group in groups.items():
-        xp = array_module(params)
+
+    def step(group: list[Matrices]) -> None:
+        xp, start = array_module(params), 0
         M = xp.concatenate([beta * some.of(momentum) + (1 - beta) * some.of(grads) for some in group])  # (1)
         moves = orthogonalised(M)
-        moves *= learning_rate * math.sqrt(max(rows, columns))  # (2)
-        start = 0
+        moves *= learning_rate * math.sqrt(max(moves.shape[1:]))  # (2)
         for some in group:
             W, move = some.of(params), moves[start : start + some.n]
             W *= 1 - some.rate * learning_rate * decay  # (3)
             W -= some.rate * move
             start += some.n
+
+    for _ in run(step, list(groups.values())):
+        pass
 
 
 def orthogonalised(M: Array) -> Array:

@@ -587,9 +587,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
             Bug("some.of(momentum)", "optim", "matrices"),
             Bug("beta * some.of(momentum) + beta * some.of(grads)", "optim", "matrices"),
         ],
-        "moves *= learning_rate * math.sqrt(max(rows, columns))": [
+        "moves *= learning_rate * math.sqrt(max(moves.shape[1:]))": [
             Bug("moves *= learning_rate", "optim", "matrices"),
-            Bug("moves *= learning_rate * math.sqrt(rows)", "optim", "matrices"),
+            Bug("moves *= learning_rate * math.sqrt(moves.shape[1])", "optim", "matrices"),
         ],
         "W *= 1 - some.rate * learning_rate * decay": [
             Bug("W *= 1 - decay", "optim", "matrices"),

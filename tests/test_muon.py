@@ -75,3 +75,16 @@ def test_a_trainer_gives_the_blocks_matrices_to_muon_and_the_rest_to_adamw(more)
             assert 0.5 < np.sqrt((move * move).mean()) < 1.3, name  # an entry moves by about the rate
         else:
             np.testing.assert_array_equal(value, plain.model.params[name], err_msg=name)
+
+
+def test_the_bytes_do_not_depend_on_threads():
+    rng = np.random.default_rng(6)
+    images, labels = rng.integers(0, 256, (7, 1, 6, 6), dtype=np.uint8), np.arange(7) % 5
+    results = set()
+    for threads in (1, 2, 3):
+        trainer = Trainer(ViT(CONFIG, 1), TrainConfig(muon=1e-3, threads=threads), 9)
+        with trainer.pool:
+            for _ in range(3):
+                trainer.step(images, labels)
+        results.add(trainer.model.params.flat.tobytes())
+    assert len(results) == 1

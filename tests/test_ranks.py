@@ -15,7 +15,7 @@ from minivit.parallel import WorkerPool, loss_and_grads, predict_logits, shards
 from minivit.ranks import ALONE, Ranks, started_ranks, subtrees, tree_sum
 from minivit.rng import DROPOUT, generator
 from minivit.run.settings import config_for
-from minivit.train import RECIPES, Recipe, TrainConfig
+from minivit.train import RECIPES, TrainConfig, recipe_called
 from tests.tools import tiny
 from tests.tools.thread_ranks import in_ranks
 
@@ -213,7 +213,7 @@ def left_to_right(params, images, labels, config, step):
 @pytest.mark.parametrize("name", [None, *RECIPES])
 def test_runs_of_today_keep_their_bytes(name):
     """Every recipe has two shards, of which both orders are the same sum: the pretrained model's bytes stand."""
-    recipe = RECIPES[name] if name else Recipe("the defaults")
+    recipe = recipe_called(name, has_model=True)
     config = config_for(np.zeros((1, 1, 28, 28), np.uint8), 10, {**recipe.model, "depth": 1})
     size = TrainConfig(**recipe.train).batch_size
     assert len(shards(size, config)) == 2

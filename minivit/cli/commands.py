@@ -19,7 +19,7 @@ from ..run import load_run, of_minivit, resume_run, start_run
 from ..run.folder import shell_name
 from ..run.overfit import overfit
 from ..run.pictures import draw_pictures
-from ..train import TrainConfig, recipe_called
+from ..train import DEFAULT, Recipe, TrainConfig, recipe_called
 from ..weights.onnx import export_onnx
 from .given import answers, load
 from .output import escaped
@@ -31,7 +31,10 @@ DEFAULT_DATA = "mnist5k"
 def train(arguments: argparse.Namespace) -> None:
     settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
     recipe = recipe_called(arguments.recipe, has_model=(arguments.init or arguments.resume) is not None)
+    if recipe is DEFAULT and (arguments.resume is not None or arguments.overfit_batch):
+        recipe = Recipe("of a run that is begun, or of none: only what was said counts")
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
+    for_photos = {name: value for name, value in recipe.photos.items() if name not in settings[1]}
     data = DEFAULT_DATA if arguments.data is None else arguments.data  # an empty name is a mistake
     device = arguments.device or "cpu"
     if arguments.resume is not None:
@@ -56,7 +59,8 @@ def train(arguments: argparse.Namespace) -> None:
         image_size = model_settings.pop("image_size", None)
         run = start_run(
             data, out, model_settings, config, device, overwrite, init, pixels=arguments.pixels,
-            image_size=image_size, skip_unreadable=arguments.skip_unreadable, say=_say, bar=True, ranks=arguments.ranks,
+            image_size=image_size, skip_unreadable=arguments.skip_unreadable, for_photos=for_photos, say=_say, bar=True,
+            ranks=arguments.ranks,
         )  # fmt: skip
     if arguments.ranks.rank:
         return

@@ -85,16 +85,17 @@ def port(text: str) -> int:
     raise argparse.ArgumentTypeError(f"must lie in 1..65535, not {text or 'empty'}")
 
 
-def add_flags(group: Any, config: type) -> None:
+def add_flags(group: Any, config: type, defaults: dict[str, Any]) -> None:
     """A flag for each field of a config dataclass: --its-name, typed, with its help. Flags that are not given set
-    nothing, so the dataclass keeps its defaults."""
+    nothing. defaults: what the command then takes, where it is not the dataclass' own default."""
     types_of = typing.get_type_hints(config)
     for field in dataclasses.fields(config):
         if field.metadata["from_data"]:
             continue
         flag, hint = "--" + field.name.replace("_", "-"), types_of[field.name]
         none = field.metadata["none"]
-        shown = f" (default: {none if field.default is None else field.default})"
+        default = defaults.get(field.name, field.default)
+        shown = f" (default: {none if default is None else default})"
         more = {"default": argparse.SUPPRESS, "help": field.metadata["help"] + shown}
         if hint in (bool, bool | None):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **more)

@@ -8,7 +8,7 @@ from .. import __version__
 from ..backend import DEVICES
 from ..config import ViTConfig
 from ..gradcheck.suite import METHODS
-from ..train import RECIPES, TrainConfig
+from ..train import DEFAULT, RECIPES, TrainConfig
 from ..weights import PIXELS, TARGETS
 from . import commands, looking
 from .commands import DEFAULT_DATA
@@ -46,8 +46,8 @@ def make_parser() -> argparse.ArgumentParser:
     it = command(commands.train, "train", "train a model, and test it once at the end")
     it.set_defaults(device=None)  # with --resume, the run's own
     it.add_argument("--data", help=f"{DATA_HELP} (default: {DEFAULT_DATA})")
-    recipes = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
-    it.add_argument("--recipe", choices=tuple(RECIPES), help=f"a set of settings, which flags override ({recipes})")
+    recipes = "; ".join(f"{name}: {recipe}" for name, recipe in RECIPES.items())
+    it.add_argument("--recipe", choices=tuple(RECIPES), help=f"a set of settings, which flags override; {recipes}")
     it.add_argument(
         "--out", metavar="DIR", type=os.path.expanduser, help="the run's folder (default: the first free runs/DATA-N)"
     )
@@ -79,8 +79,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--skip-unreadable", action="store_true", help="leave out pictures that cannot be read, at most a tenth of them"
     )
     it.add_argument("--overfit-batch", action="store_true", help="only check that the model can memorise 64 images")
-    add_flags(it.add_argument_group("training"), TrainConfig)
-    add_flags(it.add_argument_group("model"), ViTConfig)
+    add_flags(it.add_argument_group("training"), TrainConfig, DEFAULT.train)
+    add_flags(it.add_argument_group("model"), ViTConfig, DEFAULT.model)
 
     it = command(looking.evaluate, "eval", "measure a trained model: accuracy, loss, classes, confusion matrix")
     it.add_argument("run", metavar="RUN", type=os.path.expanduser, help=RUN_HELP)

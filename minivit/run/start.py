@@ -40,6 +40,7 @@ def start_run(
     pixels: str | None = None,
     image_size: int | tuple[int, int] | None = None,
     skip_unreadable: bool = False,
+    for_photos: dict[str, Any] | None = None,
     say: Say = silent,
     bar: bool = False,
     ranks: Ranks = ALONE,
@@ -51,11 +52,12 @@ def start_run(
     model's file, whose weights to start from instead of random ones; its config is taken over, with a new head where
     the classes are others, and `model_settings` may change in it what changes no shape (the dropouts, for example).
     image_size: a side or (Sh, Sw) to which the pictures of a folder and the positions of `init` are resized.
-    skip_unreadable: leave out pictures that cannot be read, at most a tenth. pixels: the normalisation, where `init` is
-    another library's file that does not tell it. overwrite: replace the run that is in `out`, as soon as this one has
-    done a step. say: called with every line that a person should see; bar: draw a progress bar on stderr, if that is a
-    terminal. ranks: the processes that train it together, each with a call of its own; all but the first are silent and
-    write nothing.
+    skip_unreadable: leave out pictures that cannot be read, at most a tenth. for_photos: TrainConfig's fields that
+    replace those of `config` where the images turn out to be photos (`train.augmentation.decided`). pixels: the
+    normalisation, where `init` is another library's file that does not tell it. overwrite: replace the run that is in
+    `out`, as soon as this one has done a step. say: called with every line that a person should see; bar: draw a
+    progress bar on stderr, if that is a terminal. ranks: the processes that train it together, each with a call of its
+    own; all but the first are silent and write nothing.
     Raises Interrupted after a signal that asks it to stop, TrainingError for a loss that is not finite, FileExistsError
     if `out` holds a run already and `overwrite` is false, or files that no run wrote, CheckpointError if another
     process trains in it, OSError if it cannot be written, ConfigError if the data or the settings do not fit the model
@@ -72,7 +74,7 @@ def start_run(
         for note in dataset.notes:
             say(f"note: {note}")
         images = split_images(dataset, config)
-        config, why = decided(config, images.train.images)
+        config, why = decided(config, images.train.images, for_photos)
         if dataset.class_names is not None:
             model_settings = {**model_settings, "class_names": dataset.class_names}
         about: tuple[str, ...] = ()

@@ -6,10 +6,11 @@ from .config import TrainConfig
 from .evaluate import Evaluation, probabilities
 from .loop import Metrics, RunningSums, fit
 from .nonfinite import first_not_finite
-from .recipes import RECIPES, Recipe, recipe_called
+from .recipes import DEFAULT, RECIPES, Recipe, recipe_called
 from .trainer import NotFinite, StepResult, Trainer, TrainingError
 
 __all__ = [
+    "DEFAULT",
     "RECIPES",
     "Evaluation",
     "Metrics",

@@ -1,6 +1,7 @@
 """Which augmentation a run has, and what it does to a batch of training images and to copies of test images."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,11 @@ EMPTY = 0.9  # of the training images have an empty outermost ring of pixels, wh
 DIGITS_TTA, PHOTOS_TTA = 0.8, 1.0  # strengths in test-time augmentation; chosen on validation images
 
 
-def decided(config: TrainConfig, images: np.ndarray | Pictures) -> tuple[TrainConfig, str]:
+def decided(
+    config: TrainConfig, images: np.ndarray | Pictures, for_photos: dict[str, Any] | None = None
+) -> tuple[TrainConfig, str]:
     """The settings with `augmentation` and `mirror` decided, where they are auto, by the training images, uint8
-    (n, C, Sh, Sw), and a line that says what and why.
+    (n, C, Sh, Sw), and a line that says what and why. for_photos: other settings, which apply where that is "photos".
 
     Digits are grey, and nine of ten have an empty outermost ring of pixels; all other images are photos. Photos in
     colour are mirrored, grey ones are not, since letters have a handedness.
@@ -33,6 +36,8 @@ def decided(config: TrainConfig, images: np.ndarray | Pictures) -> tuple[TrainCo
             share = empty_rings(images)
             kind = "digits" if share >= EMPTY else "photos"
             why = f"{colour}, and {100 * share:.1f} % of them have an empty outermost ring of pixels"
+    if kind == "photos":
+        config = dataclasses.replace(config, **(for_photos or {}))
     mirror = bool(config.augment) and kind == "photos" and not grey if config.mirror is None else config.mirror
     config = dataclasses.replace(config, augmentation=kind, mirror=mirror)
     if not config.augment or kind == "none":

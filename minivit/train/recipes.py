@@ -18,8 +18,25 @@ class Recipe:
     about: str
     model: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
+    photos: dict[str, Any] = field(default_factory=dict)  # in place of those of `train` where the images are photos
     needs_init: bool = False  # it starts from a trained model
 
+    def __str__(self) -> str:
+        """What it is for and, in brackets, its settings: those of the model first."""
+        parts = [_listed({**self.model, **self.train}), *([f"photos: {_listed(self.photos)}"] if self.photos else [])]
+        return f"{self.about} ({'; '.join(parts)})"
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', '-')} {value}" for name, value in settings.items())
+
+
+DEFAULT = Recipe(
+    "what `minivit train` does without a recipe",
+    {},
+    {"batch_size": 128, "learning_rate": 2e-3, "muon": 1e-3},
+    photos={"augment": 2.0},
+)
 
 COMMON = {"batch_size": 128, "learning_rate": 2e-3, "tta": 8}
 COMMON_EMA = {**COMMON, "ema": 0.999}  # the model is that of the averaged weights
@@ -54,9 +71,9 @@ RECIPES = {
 
 
 def recipe_called(name: str | None, has_model: bool = False) -> Recipe:
-    """The recipe of this name, None: that of the defaults. has_model: whether there is a model to start from. Raises
-    ConfigError for a recipe that needs one."""
-    recipe = Recipe("the defaults") if name is None else RECIPES[name]
+    """The recipe of this name, None: DEFAULT. has_model: whether there is a model to start from. Raises ConfigError for
+    a recipe that needs one."""
+    recipe = DEFAULT if name is None else RECIPES[name]
     if recipe.needs_init and not has_model:
         raise ConfigError(f"--recipe {name} starts from a trained model: say which with --init PATH")
     return recipe

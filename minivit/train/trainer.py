@@ -165,7 +165,9 @@ class Trainer:
             )
             if config.muon is not None:
                 own = config.muon * rate / config.learning_rate  # the same schedule
-                muon_step(params, grads.flat, state.m, self.matrices, own, config.muon_decay, config.beta1)
+                muon_step(
+                    params, grads.flat, state.m, self.matrices, own, config.muon_decay, config.beta1, self.pool.map
+                )
             if self.ema is not None and config.ema is not None:
                 ema_step(self.ema, params, config.ema, state.step)
         return StepResult(loss, correct, grad_norm)

@@ -23,7 +23,7 @@ from minivit.config import ViTConfig
 from minivit.data.idx import write_idx
 from minivit.train.config import TrainConfig
 from minivit.train.evaluate import probabilities
-from minivit.train.recipes import RECIPES
+from minivit.train.recipes import DEFAULT, RECIPES
 from tests.tools import tiny
 
 COMMANDS = (
@@ -140,8 +140,9 @@ def test_a_flag_sets_its_field_and_no_other(settings_of):
             found = settings_of(*([f"--no-{flag}"] if kind is bool else [f"--{flag}", str(value)]))
             given = found[2], dataclasses.asdict(found[3])
             assert given[place - 2][field.name] == value, field.name
-            others = {**dataclasses.asdict(TrainConfig()), **({field.name: value} if place == 3 else {})}
-            assert given == ({field.name: value} if place == 2 else {}, others)
+            model, train = ({field.name: value} if place == at else {} for at in (2, 3))
+            others = {**dataclasses.asdict(TrainConfig(**DEFAULT.train)), **train}
+            assert given == ({**DEFAULT.model, **model}, others)
 
 
 def test_a_recipe_is_overridden_by_flags(settings_of):
@@ -174,7 +175,7 @@ def test_without_a_terminal_a_line_is_printed_for_every_epoch(data, tmp_path, ca
         r"epoch (\d)/3: loss \d\.\d+ accuracy [\d.]+ %, valid loss \d\.\d+ accuracy [\d.]+ %, \d+ images/s, \d+ s left"
     )
     assert [re.fullmatch(line, text).group(1) for text in lines[2:5]] == ["1", "2", "3"]
-    assert lines[1].startswith("augmentation: photos of strength 1, ")
+    assert lines[1].startswith(f"augmentation: photos of strength {DEFAULT.photos['augment']:g}, ")
     assert lines[5] == "" and "next:" in lines[6]
     assert [text.split()[:2] for text in lines[7:10]] == [["minivit", name] for name in ("eval", "predict", "info")]
     assert LAST_LINE.fullmatch(lines[10]) and len(lines) == 11

@@ -53,6 +53,16 @@ def test_every_pixel_of_the_ring_counts():
     assert empty_rings(images) == 0 and empty_rings(with_rings(8, 2)) == 0.25
 
 
+def test_a_recipe_may_have_other_settings_for_photos():
+    photos = np.random.default_rng(2).integers(1, 256, (12, 3, 8, 9), dtype=np.uint8)
+    config, why = decided(TrainConfig(epochs=7), photos, {"augment": 3.0, "mixup": 0.2})
+    assert (config.epochs, config.augment, config.mixup) == (7, 3.0, 0.2)
+    assert why.startswith("augmentation: photos of strength 3, mirrored")
+    assert decided(config, photos) == (config, why.replace("the training images have 3 channels", "as set")), "once"
+    digits = load("mnist5k").train.images
+    assert decided(TrainConfig(), digits, {"augment": 3.0}) == decided(TrainConfig(), digits)
+
+
 def test_what_is_set_is_not_decided():
     images = with_rings(10, 10)
     for kind in ("photos", "none"):
