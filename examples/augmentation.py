@@ -52,7 +52,7 @@ changes = {
     "rotation, scaling,\nshear, translation": random_affine, "elastic distortion": elastic_distortion,
     "mirror": random_mirror, "padded crop": partial(padded_crop, strength=3),
     "resized crop": partial(resized_crop, strength=8), "erasing": partial(random_erasing, share=0.8),
-    "brightness, contrast,\nsaturation": colour_changes, "crops and colours,\nas in training": random_photo,
+    "brightness, contrast,\nsaturation, hue": colour_changes, "crops and colours,\nas in training": random_photo,
 }  # fmt: skip
 starts = [digits] * 2 + [photos] * 6
 rows = [(name, start, change(start, rng)) for start, (name, change) in zip(starts, changes.items())]

@@ -136,6 +136,7 @@ def test_epochs_follow_from_the_number_of_images():
     assert TrainConfig().epochs_for(55_000) == 6
     assert TrainConfig().epochs_for(10_000_000) == 1
     assert TrainConfig(epochs=7).epochs_for(3_600) == 7
+    assert TrainConfig(images_seen=36_100).epochs_for(3_600) == 10
 
 
 def test_classes_are_called_by_their_names_or_numbers():

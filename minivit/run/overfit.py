@@ -11,7 +11,7 @@ from .settings import config_for
 
 OVERFIT_IMAGES, OVERFIT_LOSS, OVERFIT_STEPS = 64, 1e-3, 600
 UNUSED = (
-    "minutes",
+    *("minutes", "images_seen"),
     *("epochs", "batch_size", "validation", "save_every", "log_every", "tta"),  # it has one batch, and no end
     *("augmentation", "augment", "mirror", "elastic", "erasing", "mixup", "cutmix"),
     *("label_smoothing", "weight_decay", "ema", "warmup_fraction", "freeze", "layer_decay", "patience"),

@@ -8,7 +8,7 @@ from ..settings import check, check_choice, check_count, check_types, option, re
 from .augment import STRONGEST
 
 KINDS = ("digits", "photos", "none")  # of augmentation
-IMAGES_SEEN, MOST_EPOCHS = 330_000, 500  # by a training run with epochs=None
+MOST_EPOCHS = 500  # with epochs=None
 MOST_COPIES = 1000  # augmented copies of a test image; each costs as much as the image itself
 
 
@@ -19,7 +19,8 @@ class TrainConfig:
     Fields marked `machine` in their metadata concern the machine that computes; they do not change the result.
     """
 
-    epochs: int | None = option(None, f"passes over the training images; auto: enough for {IMAGES_SEEN} images")
+    epochs: int | None = option(None, "passes over the training images; auto: as many as show the model `images_seen`")
+    images_seen: int = option(330_000, "images in an automatic number of epochs, each counted in every epoch")
     minutes: float | None = option(
         None, "about how long to train on this machine: as many epochs as fit, by the measured step", none="off"
     )
@@ -45,8 +46,8 @@ class TrainConfig:
     )
     augmentation: str | None = option(
         None,
-        "digits: rotation, scaling, shear and translation; photos: crops and, in colour, brightness, contrast and "
-        "saturation; auto: decided by the training images, and said",
+        "digits: rotation, scaling, shear and translation; photos: crops and, in colour, brightness, contrast, "
+        "saturation and hue; auto: decided by the training images, and said",
         KINDS,
     )
     augment: float | None = option(1.0, "strength of that augmentation", none="off")
@@ -82,7 +83,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("epochs", "batch_size", "threads", "save_every", "log_every", "patience"):
+        for name in ("epochs", "images_seen", "batch_size", "threads", "save_every", "log_every", "patience"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         if self.augmentation is not None:
@@ -113,8 +114,8 @@ class TrainConfig:
         check(decay is None or 0 < decay <= 1, f"layer_decay must lie in (0, 1], not {decay}")
 
     def epochs_for(self, images: int) -> int:
-        """The number of epochs for this number of training images."""
-        return self.epochs or max(1, min(MOST_EPOCHS, round(IMAGES_SEEN / images)))
+        """The number of epochs for this number of training images, automatically at most 500."""
+        return self.epochs or max(1, min(MOST_EPOCHS, round(self.images_seen / images)))
 
     @property
     def fixed_embeddings(self) -> bool:

@@ -1,9 +1,11 @@
-"""Augmentation for photos: crops, brightness, contrast and saturation, and mirroring.
+"""Augmentation for photos: crops, brightness, contrast, saturation and hue, and mirroring.
 
 Every function takes a batch (n, C, Sh, Sw), uint8 or floats of 0..255, and gives a new one of the same shape and dtype,
 where the batch lives; the batch is not modified. Its draws are the host's, the same number for each image in the order
 of the images. The strength multiplies the ranges; with 0 the images stay as they are.
 """
+
+import math
 
 import numpy as np
 
@@ -18,6 +20,7 @@ PADDING = 1 / 24  # of a side, at most
 AREA, ASPECT = 0.05, 1.03  # a crop has at least 1 - AREA of the area, and its sides' ratio changes by at most ASPECT
 SMALLEST = 0.08  # of the area, whatever the strength
 COLOUR = 0.4  # brightness, contrast and saturation are multiplied by 1 - COLOUR to 1 + COLOUR
+HUE = math.pi / 4  # the hue is turned by at most so much each way; at strength 4, to any hue
 LUMA = 0.299, 0.587, 0.114  # how bright red, green and blue look (ITU-R BT.601)
 
 
@@ -74,25 +77,43 @@ def resized_crop(images: Array, rng: np.random.Generator, strength: float = 1.0)
 
 
 def colour_changes(images: Array, rng: np.random.Generator, strength: float = 1.0) -> Array:
-    """Every image of three channels with other brightness, contrast and saturation; others are returned as they are.
+    """Every image of three channels with other brightness, contrast, saturation and hue; others are returned as they
+    are.
 
     Brightness multiplies the image by b, contrast stretches it by c about the mean grey m of the image, saturation by s
     about the grey g of each pixel. Applied one after the other to a pixel x,
         y = g' + s (x' - g'),   x' = b (m + c (x - m)),   g' = b (m + c (g - m)),
     which is y = b (1 - c) m + b c (1 - s) g + b c s x. Each of b, c, s is uniform in 1 ± 0.4 · strength, at least 0.
+    The hue is turned last, by a rotation R of the colours about the axis of greys, red = green = blue, which leaves
+    greys alone: only x has to be rotated. Its angle is uniform in ±45° · strength, at most ±180°.
     """
     xp = array_module(images)
     n, C = images.shape[:2]
     if C != len(LUMA):
         return images
-    b, c, s = np.maximum(0, 1 + COLOUR * strength * rng.uniform(-1, 1, (n, 3))).T  # (n,) each
+    draws = rng.uniform(-1, 1, (n, 4))
+    b, c, s = np.maximum(0, 1 + COLOUR * strength * draws[:, :3]).T  # (n,) each
     weights = [xp.asarray(w.astype("float32"))[:, None, None, None] for w in (b * (1 - c), b * c * (1 - s), b * c * s)]
+    turns = xp.asarray(hue_rotations(np.minimum(HUE * strength, math.pi) * draws[:, 3]).astype("float32"))
     luma = xp.asarray(np.array(LUMA, "float32"))[:, None, None]
     changed = xp.empty_like(images)
     for part in parts_of(images):
         x = images[part].astype("float32")
         g = (x * luma).sum(1, keepdims=True)  # (n, 1, Sh, Sw)
         m = g.mean((2, 3), keepdims=True)  # (n, 1, 1, 1)
+        turned = (turns[part] @ x.reshape(len(x), C, -1)).reshape(x.shape)
         of_mean, of_grey, of_pixel = (weight[part] for weight in weights)
-        changed[part] = as_before(of_mean * m + of_grey * g + of_pixel * x, images)
+        changed[part] = as_before(of_mean * m + of_grey * g + of_pixel * turned, images)
     return changed
+
+
+def hue_rotations(angles: np.ndarray) -> np.ndarray:
+    """The rotations (n, 3, 3) of red, green and blue about the axis of greys, by angles (n,) in radians: by 120° red
+    becomes green, green blue and blue red.
+
+    Rodrigues' formula for the axis (1, 1, 1)/√3 gives a matrix in which every row is the one above it, shifted by one:
+    its entries are (1 + 2 cos(angle - t))/3 for t = 0, 120° and 240°.
+    """
+    third = 2 * math.pi / 3
+    own, next_, last = ((1 + 2 * np.cos(angles - t)) / 3 for t in (0, third, 2 * third))
+    return np.stack([own, last, next_, next_, own, last, last, next_, own], -1).reshape(-1, 3, 3)

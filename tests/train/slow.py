@@ -54,8 +54,9 @@ def crop(image, draws, strength):
 
 
 def colours(image, draws, strength):
-    """Brightness, then contrast, then saturation."""
-    b, c, s = (max(0, 1 + 0.4 * strength * draw) for draw in draws)
+    """Brightness, then contrast, then saturation; then the hue, turned about the axis of greys (Rodrigues)."""
+    b, c, s = (max(0, 1 + 0.4 * strength * draw) for draw in draws[:3])
+    angle, axis = min(np.pi / 4 * strength, np.pi) * draws[3], np.ones(3) / np.sqrt(3)
 
     def grey(pixel):
         return 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
@@ -68,7 +69,9 @@ def colours(image, draws, strength):
     for i in range(Sh):
         for j in range(Sw):
             pixel = stretched[:, i, j]
-            new[:, i, j] = grey(pixel) + s * (pixel - grey(pixel))
+            v = grey(pixel) + s * (pixel - grey(pixel))
+            along = axis * (axis @ v)
+            new[:, i, j] = along + np.cos(angle) * (v - along) + np.sin(angle) * np.cross(axis, v)
     return new
 
 

@@ -8,7 +8,7 @@ import pytest
 from minivit.train import sampling
 from minivit.train.elastic import elastic_distortion
 from minivit.train.mix import random_erasing
-from minivit.train.photos import colour_changes, padded_crop, random_mirror, random_photo, resized_crop
+from minivit.train.photos import colour_changes, hue_rotations, padded_crop, random_mirror, random_photo, resized_crop
 from tests.train import slow
 
 SHAPES = [(5, 3, 11, 8), (4, 1, 7, 12), (3, 2, 1, 9), (6, 3, 1, 1)]
@@ -32,7 +32,7 @@ TRANSFORMS = {
     mirror: (lambda rng, n: rng.random(n), lambda image, draws, strength: slow.mirror(image, draws)),
     padded_crop: (lambda rng, n: rng.random((n, 2)), slow.pad),
     resized_crop: (lambda rng, n: rng.random((n, 4)), slow.crop),
-    colour_changes: (lambda rng, n: rng.uniform(-1, 1, (n, 3)), slow.colours),
+    colour_changes: (lambda rng, n: rng.uniform(-1, 1, (n, 4)), slow.colours),
     random_erasing: (lambda rng, n: rng.random((n, 5)), slow.erase),
     elastic_distortion: (lambda rng, n: rng.standard_normal((n, 2, 8, 8)), slow.bend),
 }
@@ -133,6 +133,14 @@ def test_a_resized_crop_has_the_area_that_it_says():
 def test_grey_images_keep_their_colours():
     images = draw((4, 1, 9, 8))
     assert colour_changes(images, generator(), 1.0) is images
+
+
+def test_hues_are_turned_from_red_to_green_to_blue():
+    half, third = hue_rotations(np.array([np.pi, 2 * np.pi / 3]))
+    red, grey = np.array([1.0, 0, 0]), np.ones(3)
+    np.testing.assert_allclose([third @ red, third @ third @ red], [[0, 1, 0], [0, 0, 1]], atol=1e-12)
+    np.testing.assert_allclose(half @ red, [-1 / 3, 2 / 3, 2 / 3], atol=1e-12)
+    np.testing.assert_allclose([half @ grey, third @ grey], [grey, grey], atol=1e-12)
 
 
 def test_a_share_of_the_images_is_erased():
