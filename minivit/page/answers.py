@@ -92,10 +92,14 @@ def _extras(tape: Tape, step: Step) -> dict[str, Any]:
     if kind == "normalise":
         xc = x - x.mean(-1, keepdims=True)
         rstd = 1 / np.sqrt(np.square(xc).mean(-1) + config.norm_eps)
-        return {"mean": x.mean(-1), "rstd": rstd}
+        return {"mean": x.mean(-1), "rstd": rstd, "1/D": [1 / x.shape[-1]]}
+    if kind == "scores":
+        return {"1/√Dh": [1 / math.sqrt(x.shape[-1])]}
+    if kind == "pool":
+        return {"1/n": [1 / (config.tokens - (0 if config.pool == "mean" else config.prefix))]}
     if kind == "softmax":
         powers = np.exp(x - x.max(-1, keepdims=True))
-        return {"exp": powers, "sum": powers.sum(-1)}
+        return {"exp": powers, "1/s": 1 / powers.sum(-1)}
     if kind == "gelu":
         cdf = normal_cdf(x, config.gelu)
         return {"cdf": cdf, "slope": gelu_backward(np.ones_like(x), GeluCache(x, cdf, config.gelu))}

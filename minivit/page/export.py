@@ -16,7 +16,8 @@ from .. import __version__
 from ..atomic import write_atomically
 from ..learn.tape import Tape, record
 from . import answers, assets
-from .given import Digits, described, digits, ten_digits
+from .examples import Examples, examples_of
+from .given import described
 from .models import Shown, tiny
 from .pack import pack
 
@@ -28,20 +29,20 @@ MEASURED = {"f8": 5, "f4": 1}  # entries of each tensor whose finite differences
 def export(model: Shown | None, path: str | Path) -> dict[str, int]:
     """Write the page of a model, and of the tiny one, to a file, atomically; None: of the tiny one only. Returns how
     many digits of each are in it. Raises OSError if it cannot be written."""
-    found = ten_digits()
     data: dict[str, Any] = {
-        "meta": {"version": __version__, "models": [], "digits": digits(found), "bugs": [], "rate": 0},
+        "meta": {"version": __version__, "models": [], "bugs": [], "rate": 0},
         "parameters": {},
         "runs": {},
     }
     small = tiny()
     for k in range(10):
-        _add(data, small, found, k, "f8")
+        _add(data, small, examples_of(small), k, "f8")
     size = len(_page(data))
     if model is not None:
-        for k in range(10):
+        examples = examples_of(model)
+        for k in range(len(examples.labels)):
             before = size
-            _add(data, model, found, k, "f4")
+            _add(data, model, examples, k, "f4")
             size = len(_page(data))
             if k >= FEWEST and size > LARGEST:
                 del data["runs"][model.key][str(k)]
@@ -53,17 +54,18 @@ def export(model: Shown | None, path: str | Path) -> dict[str, int]:
     return {key: len(runs) for key, runs in data["runs"].items()}
 
 
-def _add(data: dict[str, Any], model: Shown, found: Digits, k: int, dtype: str) -> None:
-    """The answers of a digit; with the first one, the model itself."""
-    tape = record(model.params, model.config, found.images[k], k)
+def _add(data: dict[str, Any], model: Shown, examples: Examples, k: int, dtype: str) -> None:
+    """The answers of a picture; with the first one, the model itself."""
+    label = examples.labels[k] if examples.labels[k] < (model.config.classes or 0) else None
+    tape = record(model.params, model.config, examples.images[k], label)
     if model.key not in data["runs"]:
-        data["meta"]["models"].append(described(model, tape, dtype=dtype))
+        data["meta"]["models"].append(described(model, tape, examples, dtype=dtype))
         data["runs"][model.key] = {}
         data["parameters"][model.key] = {
             name: {"value": pack(step.value, dtype)} for name, step in tape.steps.items() if step.kind == "parameter"
         }
     data["runs"][model.key][str(k)] = {
-        "answer": answers.summary(tape, found.images[k], dtype),
+        "answer": answers.summary(tape, examples.images[k], dtype),
         "tensors": {name: _tensor(tape, name, dtype) for name in tape.steps},
         "slopes": {name: _slopes(tape, name, MEASURED[dtype]) for name in tape.steps},
     }

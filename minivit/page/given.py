@@ -1,32 +1,16 @@
-"""The ten digits that can be chosen without drawing, and what the page knows of a model."""
+"""What the page knows of a model from the beginning."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from ..data import load
 from ..learn.tape import Tape
 from . import describe
+from .examples import Examples
 from .models import Shown
 from .pack import pack
 
 
-class Digits(NamedTuple):
-    """Ten of the bundled digits, one of each class."""
-
-    images: np.ndarray  # (10, 1, 28, 28), uint8
-    numbers: list[int]  # of them in the test split
-
-
-def ten_digits() -> Digits:
-    """The first test digit of every class."""
-    test = load("mnist5k").test
-    numbers = [int(np.argmax(test.labels == k)) for k in range(10)]
-    return Digits(test.images[numbers], numbers)
-
-
-def described(model: Shown, tape: Tape, live: bool = False, dtype: str = "f8") -> dict[str, Any]:
-    """What the page knows of a model."""
+def described(model: Shown, tape: Tape, examples: Examples, live: bool = False, dtype: str = "f8") -> dict[str, Any]:
+    """A model for the page. live: whether it is of a run that is looked at again."""
     config, graph = model.config, describe.tensors(tape)
     return {
         "key": model.key,
@@ -36,6 +20,8 @@ def described(model: Shown, tape: Tape, live: bool = False, dtype: str = "f8") -
         "live": live,
         "graph": graph,
         "sources": describe.sources(graph),
+        "digits": _examples(examples),
+        "examples": examples.source,
         "config": {
             **{
                 name: getattr(config, name)
@@ -43,12 +29,13 @@ def described(model: Shown, tape: Tape, live: bool = False, dtype: str = "f8") -
             },
             **{name: getattr(config, name) for name in ("pool", "channels", "prefix", "tokens", "grid")},
             "side": config.image_shape[1:],
+            "rule": "digit" if model.preprocessing is None else model.preprocessing.rule,
         },
     }
 
 
-def digits(found: Digits) -> list[dict[str, Any]]:
-    """The ten digits for the page."""
+def _examples(examples: Examples) -> list[dict[str, Any]]:
     return [
-        {"index": k, "label": k, "number": found.numbers[k], "pixels": pack(found.images[k], "u1")} for k in range(10)
+        {"index": i, "label": label, "number": number, "pixels": pack(image, "u1")}
+        for i, (image, label, number) in enumerate(zip(*examples[:3]))
     ]

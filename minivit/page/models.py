@@ -1,7 +1,6 @@
 """The models that the page shows: the one that was asked for, and the tiny one, each with what is known of it."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,28 @@ from ..errors import CheckpointError, ConfigError
 from ..initial import initial_params
 from ..learn.walk import TINY
 from ..params import Params
+from ..preprocess import Preprocessing
 from ..run import load_run
 from ..run.folder import STATE
 from ..run.records import read_metrics, read_settings
 from ..shapes import parameter_shapes
 
 LARGEST = 4_000_000  # floats of a tape, gradients not counted
-SIDE = 28
+POINTS = 300  # of a curve
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A model as the page shows it. save: which of a training run's saves it is; empty for a finished model."""
+    """A model as the page shows it. save: which of a training run's saves it is; empty for a finished model. settings:
+    the run's, as far as there are any; preprocessing: None for the default one."""
 
     key: str
     title: str
     params: Params  # float64
     config: ViTConfig
     save: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
 
 
 def tiny() -> Shown:
@@ -47,7 +50,12 @@ def shown(path: str) -> Shown:
     key = "pretrained" if path == "pretrained" else "run"
     check_shown(run.model.config, path)
     return Shown(
-        key, path if key == "pretrained" else run.folder.name, run.model.params.astype("float64"), run.model.config
+        key=key,
+        title=path if key == "pretrained" else run.folder.name,
+        params=run.model.params.astype("float64"),
+        config=run.model.config,
+        settings=run.settings,
+        preprocessing=run.model.preprocessing,
     )
 
 
@@ -69,26 +77,29 @@ def last_save(folder: Path) -> Shown:
     shapes = parameter_shapes(config)
     if vector is None or vector.shape != (sum(int(np.prod(shape)) for shape in shapes.values()),):
         raise CheckpointError(f"{folder / STATE}: params is missing or does not fit this model")
-    return Shown("run", folder.name, Params(shapes, vector.astype(np.float64)), config, save)
+    made = settings.get("preprocessing")
+    preprocessing = None if made is None else Preprocessing.from_dict(made)
+    return Shown("run", folder.name, Params(shapes, vector.astype(np.float64)), config, save, settings, preprocessing)
 
 
 def progress(folder: Path) -> dict[str, Any]:
-    """How far a run has come: its step and last training loss."""
+    """How far a run has come: its last step and what its metrics say, of at most POINTS steps and always of the last:
+    [step, loss, accuracy, loss and accuracy on what was held out, each None where there is none]."""
     try:
         metrics = read_metrics(folder)
     except CheckpointError:  # the last line is being written
         metrics = []
-    last = metrics[-1] if metrics else {}
-    return {"training": in_training(folder), "step": last.get("step", 0), "loss": last.get("loss")}
+    every = -(-len(metrics) // POINTS) or 1
+    fields = "step", "loss", "accuracy", "valid_loss", "valid_accuracy"
+    curve = [[line.get(name) for name in fields] for line in metrics[::-1][::every][::-1]]
+    return {"training": in_training(folder), "step": curve[-1][0] if curve else 0, "curve": curve}
 
 
 def check_shown(config: ViTConfig, path: str) -> None:
     """Raise ConfigError, in one line, unless the page can show a model of this config."""
     config.check_predicts()
-    if config.image_shape != (1, SIDE, SIDE):
-        raise ConfigError(
-            f"{path} reads images of {json.dumps(config.image_shape)}; the page draws (1, {SIDE}, {SIDE})"
-        )
+    if config.channels != 1:
+        raise ConfigError(f"{path} reads images of {config.channels} channels; the page shows models of one, grey")
     values = tape_size(config)
     if values > LARGEST:
         raise ConfigError(f"{path} is too large for the page: {values:,} values in a pass, at most {LARGEST:,}")

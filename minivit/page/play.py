@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, MissingPackageError
 from .export import export
-from .models import in_training, shown, tiny
+from .models import shown, tiny
 
 
 def play_page(run: str, port: int, browser: bool, say: Callable[[str], None]) -> None:
@@ -25,7 +25,8 @@ def play_page(run: str, port: int, browser: bool, say: Callable[[str], None]) ->
             f"{error.name} is not installed: pip install minivit[play]; --export page.html needs nothing"
         ) from None
     models = [tiny()] if run == "tiny" else [shown(run), tiny()]
-    folder = Path(run) if run not in ("pretrained", "tiny") and in_training(Path(run)) else None
+    path = Path(run)
+    folder = None if run in ("pretrained", "tiny") else path.parent if path.is_file() else path
     listening, token = listen(port), secrets.token_urlsafe(16)
     with listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/{token}/"

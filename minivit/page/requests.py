@@ -43,7 +43,7 @@ def read_request(body: Any) -> Request:
         model=_text(body, "model"),
         digit=_count(body, "digit", 9),
         strokes=_strokes(body["strokes"]) if "strokes" in body else None,
-        pixels=_bytes(body["pixels"], 28 * 28) if "pixels" in body else None,
+        pixels=_bytes(body["pixels"]) if "pixels" in body else None,
         label=_count(body, "label", 9_999),
         bug=_text(body, "bug") if body.get("bug") is not None else None,
         steps=_count(body, "steps", MOST_STEPS) or 0,
@@ -78,7 +78,7 @@ def read_grey(body: Any) -> np.ndarray:
         raise RequestError("grey is an object of width, height and data")
     height, width = (_count(grey, name, MOST_GREY) or 0 for name in ("height", "width"))
     _check(height >= 1 and width >= 1, "a picture has at least one pixel")
-    return np.frombuffer(_bytes(grey.get("data"), height * width), np.uint8).reshape(height, width)
+    return pixels(_bytes(grey.get("data")), (height, width))
 
 
 def read_text(body: Any, name: str) -> str:
@@ -105,14 +105,18 @@ def _point(value: Any) -> tuple[float, float]:
     return float(value[0]), float(value[1])
 
 
-def _bytes(value: Any, size: int) -> bytes:
+def pixels(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """The bytes of a picture of this shape, uint8."""
+    _check(len(data) == math.prod(shape), f"a picture of {len(data)} bytes came, expected {math.prod(shape)}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _bytes(value: Any) -> bytes:
     _check(isinstance(value, str), "data is a text of base 64")
     try:
-        found = base64.b64decode(value, validate=True)
+        return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise RequestError("data is no text of base 64") from None
-    _check(len(found) == size, f"data holds {len(found)} bytes, expected {size}")
-    return found
 
 
 def _text(body: dict[str, Any], name: str) -> str:

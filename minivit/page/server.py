@@ -19,7 +19,6 @@ from starlette.routing import Route
 
 from ..errors import ConfigError, MinivitError
 from . import assets, requests
-from .grey import digit_of
 from .session import Session
 
 ADDRESS = "127.0.0.1"
@@ -85,7 +84,9 @@ def make_app(session: Session, token: str) -> Any:
         "surprise": lambda body: {"bug": session.surprise(requests.read_text(body, "after"))},
         "point": lambda body: session.point(requests.read_text(body, "bug"), *requests.read_line(body)),
         "reveal": lambda body: session.reveal(requests.read_text(body, "bug")),
-        "picture": lambda body: {"pixels": digit_of(requests.read_grey(body))},
+        "picture": lambda body: {
+            "pixels": session.picture(requests.read_text(body, "model"), requests.read_grey(body))
+        },
     }
     looked: dict[str, Callable[[], Any]] = {"meta": session.meta, "watch": session.watch}
 

@@ -16,10 +16,12 @@ from ..learn.update import not_updated, update
 from ..params import Params
 from . import answers, describe
 from .bugs import BUGS
-from .given import described, digits, ten_digits
+from .examples import examples_of
+from .given import described
+from .grey import pixels_of
 from .models import Shown, in_training, last_save, progress, shown
 from .pack import pack
-from .requests import Request, RequestError
+from .requests import Request, RequestError, pixels
 from .strokes import Drawing, draw
 
 RATE = 1e-3  # of the AdamW steps
@@ -32,32 +34,33 @@ class Kept(NamedTuple):
     """A run that was computed: its tape, its picture and how that was drawn, and what AdamW's steps did."""
 
     tape: Tape
-    picture: np.ndarray  # (1, 28, 28), uint8
+    picture: np.ndarray  # (1, Sh, Sw), uint8
     drawing: Drawing | None
     before: float | None  # the loss before the last AdamW step
     moved: list[list[Any]] | None  # by parameter: name, norm, largest entry, entries
 
 
 class Session:
-    """models: the first is shown first. folder: of a run in training, which is read again when it saves."""
+    """models: the first is shown first. folder: that of a run; its metrics are shown, and while it is training, it is
+    read again when it saves."""
 
     def __init__(self, models: list[Shown], folder: Path | None = None) -> None:
         self._models = {model.key: model for model in models}
         self._folder = folder
-        self._digits = ten_digits()
+        self._examples = {model.key: examples_of(model) for model in models}
         self._tapes: OrderedDict[tuple[Any, ...], Kept] = OrderedDict()
         self._drawn = {secrets.token_urlsafe(8): bug for bug in BUGS}  # names that do not tell which bug it is
         self._lock = threading.Lock()
 
     def meta(self) -> dict[str, Any]:
-        """The models, the ten digits and the planted bugs."""
+        """The models, the pictures that can be chosen, and the planted bugs."""
         with self._lock:
             models = []
             for model in self._models.values():
-                tape = record(model.params, model.config, self._digits.images[0], 0)
-                models.append(described(model, tape, live=model.key == "run" and self._folder is not None))
+                live = model.key == "run" and self._folder is not None
+                models.append(described(model, self._first(model), self._examples[model.key], live))
         bugs = [{"key": bug.name, **_told(bug)} for bug in BUGS]
-        return {"version": __version__, "models": models, "digits": digits(self._digits), "bugs": bugs, "rate": RATE}
+        return {"version": __version__, "models": models, "bugs": bugs, "rate": RATE}
 
     def run(self, request: Request) -> dict[str, Any]:
         """The summary of a run."""
@@ -93,9 +96,11 @@ class Session:
     def sources(self, model: str, bug: str) -> dict[str, Any]:
         """The code that runs with a bug."""
         with self._lock:
-            shown = self._model(model)
-            tape = record(shown.params, shown.config, self._digits.images[0], 0)
-            return describe.sources(describe.tensors(tape), self._bug(bug))
+            return describe.sources(describe.tensors(self._first(self._model(model))), self._bug(bug))
+
+    def picture(self, model: str, grey: np.ndarray) -> str:
+        """A picture from a file, as the model reads it: base64 of its pixels. Raises DataError if none is in it."""
+        return pixels_of(grey, self._model(model))
 
     def surprise(self, after: str) -> str:
         """Another bug than the last one, by a name that does not tell which."""
@@ -143,13 +148,17 @@ class Session:
 
     def _computed(self, model: Shown, request: Request) -> Kept:
         drawing = None
+        examples, shape = self._examples[model.key], model.config.image_shape
         if request.digit is not None:
-            picture, label = self._digits.images[request.digit], request.digit
+            if request.digit >= len(examples.labels):
+                raise RequestError(f"there are {len(examples.labels)} pictures to choose from, not {request.digit + 1}")
+            picture, label = examples.images[request.digit], examples.labels[request.digit]
         elif request.pixels is not None:
-            picture, label = np.frombuffer(request.pixels, np.uint8).reshape(1, 28, 28), None
+            picture, label = pixels(request.pixels, shape), None
         else:
-            drawing = draw([[(x / FIELD, y / FIELD) for x, y in stroke] for stroke in request.strokes or ()])
-            picture, label = drawing.picture[None], None
+            strokes = [[(x / FIELD, y / FIELD) for x, y in stroke] for stroke in request.strokes or ()]
+            drawing = draw(strokes, min(shape[1:]))
+            picture, label = framed(drawing.picture, model)[None], None
         classes = model.config.classes or 1
         if request.label is not None:
             label = request.label
@@ -168,6 +177,10 @@ class Session:
         before = last.before.tape
         return Kept(last.tape, picture, drawing, before.loss, moves(before.params, last.tape.params))
 
+    def _first(self, model: Shown) -> Tape:
+        """The tape of the first picture to choose."""
+        return record(model.params, model.config, self._examples[model.key].images[0])
+
     def _model(self, key: str) -> Shown:
         if key not in self._models:
             raise RequestError(f"there is no model called {key!r}")
@@ -178,6 +191,14 @@ class Session:
         if found is None:
             raise RequestError(f"there is no bug called {name!r}")
         return found
+
+
+def framed(drawing: np.ndarray, model: Shown) -> np.ndarray:
+    """A square drawing, light on dark, in the middle of a model's frame and on the ground of its pictures."""
+    frame = np.zeros(model.config.image_shape[1:], np.uint8)
+    top, left = ((n - side) // 2 for n, side in zip(frame.shape, drawing.shape))
+    frame[top : top + drawing.shape[0], left : left + drawing.shape[1]] = drawing
+    return 255 - frame if model.preprocessing is not None and model.preprocessing.ground == "light" else frame
 
 
 def moves(before: Params, after: Params) -> list[list[Any]]:

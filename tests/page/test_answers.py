@@ -14,7 +14,7 @@ from minivit.learn.walk import TINY
 from minivit.model import vit_forward
 from minivit.ops.softmax import softmax_forward
 from minivit.page import answers
-from minivit.page.given import ten_digits
+from minivit.page.examples import ten_digits
 
 CONFIGS = {
     "class token": {},

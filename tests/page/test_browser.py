@@ -79,7 +79,7 @@ def test_pixels_by_keyboard(open_page):
 
 def test_a_picture_from_a_file(open_page, tmp_path):
     image = pytest.importorskip("PIL.Image", reason='pip install ".[play]"')
-    from minivit.page.given import ten_digits
+    from minivit.page.examples import ten_digits
 
     digit = 255 - ten_digits().images[4][0]
     image.fromarray(np.pad(np.kron(digit, np.ones((6, 6), np.uint8)), 30, constant_values=255)).save(
@@ -95,7 +95,7 @@ def test_a_picture_from_a_file(open_page, tmp_path):
 
 def test_a_class_is_chosen_and_its_loss_flows_back(open_page, served):
     from minivit.learn.tape import record
-    from minivit.page.given import ten_digits
+    from minivit.page.examples import ten_digits
 
     model = served.session._models["pretrained"]
     page = open_page("#digit=2&tensor=logits&way=backward")
@@ -130,7 +130,7 @@ def bugs():
 def test_each_planted_bug_turns_the_right_tensors_red(open_page, served, name):
     from minivit.learn.tape import record
     from minivit.page.bugs import BUGS
-    from minivit.page.given import ten_digits
+    from minivit.page.examples import ten_digits
 
     model = served.session._models["tiny"]
     bug = next(bug for bug in BUGS if bug.name == name)

@@ -14,8 +14,8 @@ from minivit.initial import initial_params
 from minivit.learn import record
 from minivit.learn.walk import TINY
 from minivit.page import assets
+from minivit.page.examples import ten_digits
 from minivit.page.export import LARGEST, export
-from minivit.page.given import ten_digits
 from minivit.page.models import Shown, tiny
 from minivit.page.play import export_page
 

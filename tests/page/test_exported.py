@@ -4,7 +4,7 @@ import pytest
 
 from minivit.learn import record
 from minivit.learn.walk import TINY
-from minivit.page.given import ten_digits
+from minivit.page.examples import ten_digits
 from minivit.page.models import shown, tiny
 from minivit.page.play import export_page
 

@@ -115,7 +115,7 @@ def test_multiplied_out_for_every_switch(chromium, open_page, name):
 def test_thirty_tensors_show_pythons_numbers(open_page, served):
     """Opened by clicks on the tape; the numbers of their tables and their norms are those of a tape recorded here."""
     from minivit.learn.tape import norm, record
-    from minivit.page.given import ten_digits
+    from minivit.page.examples import ten_digits
 
     model = served.session._models["tiny"]
     tape = record(model.params, model.config, ten_digits().images[6], 2)

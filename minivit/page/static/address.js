@@ -5,6 +5,7 @@ function address() {
   const LISTS = ["entry"];
   const NUMBERS = ["digit", "label", "block", "head", "level", "stop", "steps"];
   const TEXTS = ["model", "tensor", "way", "view", "bug", "strokes", "pixels"];
+  const WITHIN = ["entry", "strokes", "pixels"]; // what may change without one's going to another place
 
   function read(hash) {
     const state = {};
@@ -13,17 +14,27 @@ function address() {
       else if (NUMBERS.includes(key) && /^\d{1,6}$/.test(text)) state[key] = Number(text);
       else if (TEXTS.includes(key) && /^[\w.+/=-]{1,20000}$/.test(text)) state[key] = text;
     }
+    if (state.level === 1) delete state.tensor;
+    if (state.level < 3) delete state.entry;
     return state;
   }
 
   function write(state) {
+    const level = state.tensor ? (state.entry ? 3 : 2) : 1;
+    const digit = state.strokes || state.pixels ? null : state.digit || 0;
+    const all = { ...state, level, digit, steps: state.steps || null };
     const found = new URLSearchParams();
     for (const key of [...TEXTS, ...NUMBERS, ...LISTS]) {
-      const value = state[key];
-      if (value === null || value === undefined || (key === "steps" && !value)) continue;
-      found.set(key, LISTS.includes(key) ? value.join(".") : value);
+      const value = all[key];
+      if (value !== null && value !== undefined) found.set(key, LISTS.includes(key) ? value.join(".") : value);
     }
     return `#${found}`;
+  }
+
+  /* The part of a state in which two different places differ, as a text. */
+  function place(state) {
+    const keys = [...TEXTS, ...NUMBERS].filter((key) => !WITHIN.includes(key));
+    return JSON.stringify(keys.map((key) => (state[key] === undefined ? null : state[key])));
   }
 
   /* Strokes are points of 0 to 255 in the drawing field: two letters of base 64 a coordinate would be no shorter than
@@ -40,5 +51,5 @@ function address() {
       .filter((points) => points.length);
   }
 
-  return { read, write, packStrokes, unpackStrokes };
+  return { read, write, place, packStrokes, unpackStrokes };
 }

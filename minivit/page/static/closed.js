@@ -20,12 +20,13 @@ function Closed({ node, entry, way, tensors, terms }) {
       return html`<div class="closed" key=${step.name}><h5>${w.closedSoftmax}</h5>
         <p class="math">y·(dy - sum(dy·y)) = ${format(y[j])} × (${format(dy[j])} - (${format(dot)})) = <b>${format(y[j] * (dy[j] - dot))}</b></p>
         <p class="math">${w.sumOfRow(at.row, "")}<b>${format(own)}</b></p></div>`;
-    const mean = dy.reduce((sum, value) => sum + value, 0) / D;
+    const share = terms.extra(step, "1/D", 0);
+    const mean = dy.reduce((sum, value) => sum + value, 0) * share, along = dot * share;
     const rstd = terms.extra(step, "rstd", at.slice * it.rows + at.row);
-    const through = rstd * (dy[j] - mean - y[j] * (dot / D));
-    const sum = Array.from(dy).reduce((total, u, i) => total + rstd * (u - mean - y[i] * (dot / D)), 0);
+    const through = rstd * (dy[j] - mean - y[j] * along);
+    const sum = Array.from(dy).reduce((total, u, i) => total + rstd * (u - mean - y[i] * along), 0);
     return html`<div class="closed" key=${step.name}><h5>${w.closedLayernorm}</h5>
-      <p class="math">rstd·(u - mean(u) - xhat·mean(u·xhat)) = ${format(rstd)} × (${format(dy[j])} - (${format(mean)}) - (${format(y[j])}) × (${format(dot / D)})) = <b>${format(through)}</b></p>
-      <p class="math">mean(u) = <b>${format(mean)}</b>, mean(u·xhat) = <b>${format(dot / D)}</b>, rstd = <b>${format(rstd)}</b>; ${w.sumOfToken} <b>${format(sum)}</b></p></div>`;
+      <p class="math">rstd·(u - mean(u) - xhat·mean(u·xhat)) = ${format(rstd)} × (${format(dy[j])} - (${format(mean)}) - (${format(y[j])}) × (${format(along)})) = <b>${format(through)}</b></p>
+      <p class="math">mean(u) = <b>${format(mean)}</b>, mean(u·xhat) = <b>${format(along)}</b>, rstd = <b>${format(rstd)}</b>; ${w.sumOfToken} <b>${format(sum)}</b></p></div>`;
   });
 }

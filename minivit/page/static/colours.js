@@ -14,8 +14,11 @@ function colours() {
 
   /* Computed once for the light and once for the dark page: reading the style sheet makes the browser lay it out. */
   function table(kind) {
-    const key = `${kind} ${matchMedia("(prefers-color-scheme: dark)").matches}`;
-    if (!colours.known) colours.known = new Map();
+    if (!colours.known) {
+      colours.known = new Map();
+      colours.scheme = matchMedia("(prefers-color-scheme: dark)");
+    }
+    const key = `${kind} ${colours.scheme.matches}`;
     if (!colours.known.has(key)) colours.known.set(key, computed(kind));
     return colours.known.get(key);
   }

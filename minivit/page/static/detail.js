@@ -8,15 +8,13 @@ function Detail({ meta, nodes, name, way, entry, head, tensors, answer, sources,
   const node = nodes[name];
   const [slice, setSlice] = useState(head || 0);
   const [cursor, setCursor] = useState(null);
-  const it = node && layout(node.shape);
+  const it = layout(node.shape);
   useEffect(() => {
-    if (!node) return;
     const held = entry && it.holds(entry);
     setCursor(held ? entry : null);
     setSlice(held ? it.place(entry).slice : (old) => Math.min(old, it.slices - 1));
   }, [name, entry && entry.join()]);
-  if (!node) return html`<aside class="detail" id="detail" tabindex="-1"><p class="hint">${w.nothingOpen}</p></aside>`;
-  const ready = tensors && terms.needed(name).every((one) => tensors[one]);
+  const ready = terms.needed(name).every((one) => tensors[one]);
   const back = way === "backward";
   const level = !ready ? 1 : entry && it.holds(entry) ? 3 : 2;
   const kind = node.op === "softmax" && !back ? "share" : "signed";
@@ -37,18 +35,19 @@ function Detail({ meta, nodes, name, way, entry, head, tensors, answer, sources,
   };
   const open = (found) => set({ entry: found });
   return html`<aside class=${`detail ${wrong && back ? "wrong" : ""}`} id="detail" tabindex="-1" aria-label=${name}>
+    <${Levels} name=${name} entry=${entry} onLevel=${(level) => set(level === 1 ? { tensor: null } : { entry: level === 2 ? null : at })} />
     <header><h2>${back ? html`<span class="d">d</span>` : ""}${name}</h2>
       <p class="facts"><span>${w.shape} ${node.shape.join(" × ") || "1 number"}</span> <span>${back ? w.dnorm : ""} ${w.norm} ${format(norms[back ? 1 : 0])}</span></p>
       <div class="ways" role="group" aria-label=${w.waysHint}>${["forward", "backward"].map((one) => html`<button key=${one} aria-pressed=${way === one ? "true" : "false"} onClick=${() => set({ way: one })}>${w.ways[one]}</button>`)}</div>
     </header>
-    <p class="what">${w.OPERATIONS[node.op] || w.OPERATIONS.embedding}</p>
+    ${level < 3 && html`<p class="what">${w.OPERATIONS[node.op] || w.OPERATIONS.embedding}</p>`}
     ${back && wrong && html`<p class="agree wrong">${w.differing}.</p>`}
     <div class="formula"><h3>${w.formula}</h3>
       ${back
         ? html`<p class="math">d${short(name)} = ${labelled(node.gradformula)}</p>`
         : node.formula && html`<p class="math">${short(name)} = ${labelled(node.formula)}</p>`}
-      ${node.inputs.length > 0 && html`<p class="links"><b>${w.inputs}</b> ${node.inputs.map((other) => chip(other, false))}</p>`}
-      ${node.uses.length > 0 && html`<p class="links"><b>${w.usedBy}</b> ${node.uses.map((use) => chip(use.step, back))}</p>`}
+      ${level < 3 && node.inputs.length > 0 && html`<p class="links"><b>${w.inputs}</b> ${node.inputs.map((other) => chip(other, false))}</p>`}
+      ${level < 3 && node.uses.length > 0 && html`<p class="links"><b>${w.usedBy}</b> ${node.uses.map((use) => chip(use.step, back))}</p>`}
       ${back && node.uses.length > 1 && html`<p class="hint">${w.sumOfGradients}</p>`}
     </div>
     ${level > 1 && html`<div class="values"><h3>${w.matrix}</h3>

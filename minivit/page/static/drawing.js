@@ -2,7 +2,7 @@
 
 /* The drawing field: strokes of a mouse, pen or finger as points of 0 to 255. Ink is shown at once, here; what the
    model sees is made of the points by Python. */
-function Drawing({ strokes, onStrokes, onDone }) {
+function Drawing({ strokes, ghost, side, onStrokes, onDone }) {
   const { html, useEffect, useRef } = htmPreact;
   const w = words();
   const canvas = useRef(), now = useRef(null);
@@ -58,5 +58,6 @@ function Drawing({ strokes, onStrokes, onDone }) {
   }
   return html`<div class="fieldbox"><canvas class="field" ref=${canvas} width=${SIDE} height=${SIDE} role="img" aria-label=${w.canvas}
     onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerCancel=${up}></canvas>
+    ${ghost && html`<${Thumbnail} values=${ghost} rows=${side[0]} columns=${side[1]} kind="ink" most=${255} className="ghost" />`}
     ${!strokes.length && html`<span aria-hidden="true">${w.drawHere}</span>`}</div>`;
 }

@@ -2,10 +2,12 @@
 
 /* One entry of a tensor multiplied out, in the direction that is shown, and its finite difference. */
 function Entry({ node, nodes, label, entry, way, tensors, terms, config, dtype, slope, measuring, onMeasure, onOpen, source, request, wrong }) {
-  const { html, useState } = htmPreact;
+  const { html, useEffect, useRef, useState } = htmPreact;
   const { format, agreement } = numbers();
   const w = words();
   const [all, setAll] = useState(false);
+  const head = useRef();
+  useEffect(() => head.current && head.current.scrollIntoView({ block: "nearest" }), []);
   const held = tensors[node.name][way === "forward" ? "value" : "grad"][layout(node.shape).flat(entry)];
   const parts = way === "forward" ? [terms.forward(node.name, entry)].filter(Boolean) : terms.backward(node.name, entry);
   const total = parts.reduce((sum, part) => sum + part.sum, 0);
@@ -41,6 +43,7 @@ function Entry({ node, nodes, label, entry, way, tensors, terms, config, dtype, 
     <h4>${w.entryTitle((way === "backward" ? "d" : "") + node.name, entry.join(", "))}</h4>
     <p class=${`result ${fine || !parts.length ? "" : "wrong"}`}><span class="big">${format(held, 8)}</span>
       ${parts.length > 0 && html`<span>${w.equals} ${format(total, 8)}: ${fine ? (dtype === "f4" ? w.otherFloat32(Math.max(3, digits)) : tiny && digits < 8 ? w.sameNumber(15) : w.sameNumber(digits)) : w.otherNumber}</span>`}</p>
+    <i ref=${head}></i>
     ${way === "forward" && !parts.length && html`<p>${w.noOperation}</p>`}
     ${parts.map(part)}
     <${Closed} node=${node} entry=${entry} way=${way} tensors=${tensors} terms=${terms} />

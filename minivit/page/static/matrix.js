@@ -13,8 +13,8 @@ function Matrix({ values, shape, kind, slice, cursor, onCursor, onOpen, label, m
   const scheme = useScheme();
   const most = largest(values);
   const size = Math.max(4, Math.min(72, Math.floor(wide / it.columns)));
-  const high = Math.max(4, Math.min(size, 19));
   const text = size >= 46 && it.rows * it.columns <= 600;
+  const high = Math.max(4, Math.min(size, text || !(marks || []).length ? 19 : 12)); // lower, so that the entry below is in sight
 
   useEffect(() => {
     const watcher = new ResizeObserver(([found]) => setWide(Math.floor(found.contentRect.width)));

@@ -47,9 +47,10 @@ function numbers() {
 
   /* In how many significant digits two numbers agree, 0 to 15. */
   function agreement(a, b) {
-    const size = Math.max(Math.abs(a), Math.abs(b));
-    if (a === b) return 15;
-    return Math.max(0, Math.min(15, Math.floor(-Math.log10(Math.abs(a - b) / size))));
+    const size = Math.max(Math.abs(a), Math.abs(b)), error = Math.abs(a - b);
+    let digits = 0;
+    for (let power = 10; digits < 15 && error * power <= size; power *= 10) digits++;
+    return digits;
   }
 
   function percent(share) {

@@ -1,15 +1,12 @@
 "use strict";
 
 /* One AdamW step on this digit, and undo; of a run that is training, its last save. */
-function OneStep({ answer, meta, steps, live, source, nodes, set }) {
+function OneStep({ answer, rate, steps, live, source, nodes, set }) {
   const { html } = htmPreact;
   const { format } = numbers();
   const w = words();
   const moved = answer.moved;
-  const training = live && live.training !== undefined && html`<div class="live"><h4>${w.live}</h4>
-    <p>${live.training ? w.liveShows(live.step, live.loss === null ? null : format(live.loss), live.seconds) : w.liveOver}</p></div>`;
-  return html`<div class="view"><h3>${w.stepTitle}</h3><p class="shows">${w.stepShows(meta.rate)}</p>
-    ${training}
+  return html`<div class="view"><h3>${w.stepTitle}</h3><p class="shows">${w.stepShows(rate)}</p>
     ${source.live
       ? html`<p class="buttons"><button class="main" onClick=${() => set({ steps: Math.min(50, steps + 1) })}>${w.take}</button>
         <button disabled=${!steps} onClick=${() => set({ steps: steps - 1 })}>${w.undo}</button> <span>${w.stepsTaken(steps)}</span></p>`
@@ -18,5 +15,6 @@ function OneStep({ answer, meta, steps, live, source, nodes, set }) {
       <h4>${w.moved}</h4><div class="scroll tall" tabindex="0" role="region" aria-label=${w.moved}><table><thead><tr>${w.movedColumns.map((c) => html`<th scope="col" key=${c}>${c}</th>`)}</tr></thead>
       <tbody>${moved.map(([name, norm, most, entries]) => html`<tr key=${name}><th scope="row"><button class="ref" onClick=${() => set({ tensor: name, entry: null })}>${name}</button></th>
         <td>${format(norm)}</td><td>${format(most)}</td><td>${entries} of ${nodes[name].shape.reduce((a, b) => a * b, 1)}</td></tr>`)}</tbody></table></div>`}
+    ${live && live.curve && html`<${Training} live=${live} />`}
   </div>`;
 }

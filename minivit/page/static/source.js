@@ -63,7 +63,7 @@ function makeSource() {
       reveal: (bug) => ask("reveal", { bug }),
       sources: (model, bug) => ask("sources", { model, bug }),
       watch: () => ask("watch"),
-      picture: async (grey) => (await ask("picture", { grey })).pixels,
+      picture: async (model, grey) => (await ask("picture", { model, grey })).pixels,
     };
   }
 

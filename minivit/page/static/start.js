@@ -11,9 +11,9 @@ async function start() {
   try {
     const source = makeSource();
     const meta = await source.meta();
-    for (const digit of meta.digits) digit.values = numbers().decode(digit.pixels);
+    for (const digit of meta.models.flatMap((model) => model.digits)) digit.values = numbers().decode(digit.pixels);
     root.textContent = "";
-    render(html`<${App} source=${source} meta=${meta} first=${address().read(location.hash)} />`, root);
+    render(html`<${App} source=${source} meta=${meta} />`, root);
   } catch (problem) {
     wait(problem.message || w.failed);
   }

@@ -51,19 +51,19 @@ function makeTerms(nodes, get, config) {
       return [[entry(xhat, at), entry(gamma, [j])], [entry(beta, [j])]];
     },
     heads: (at, [qkv], node) => [[entry(qkv, [at[1], node.part * width + at[0] * each + at[2]])]],
-    scores: (at, [q, k]) =>
-      range(each).map((e) => [entry(q, [at[0], at[1], e]), entry(k, [at[0], at[2], e]), scale()]),
+    scores: (at, [q, k], node) =>
+      range(each).map((e) => [entry(q, [at[0], at[1], e]), entry(k, [at[0], at[2], e]), factor(node, "1/√Dh")]),
     softmax: (at, [x], node) => {
       const row = rowOf(at, last(x), node.shape);
       const own = extra(node, "exp", layout(node.shape).flat(at));
-      return [[constant(own, `exp(score[${at[2]}] - m)`), constant(1 / extra(node, "sum", row), "1/s")]];
+      return [[constant(own, `exp(score[${at[2]}] - m)`), constant(extra(node, "1/s", row), "1/s")]];
     },
     attended: (at, [attn, v]) =>
       range(last(attn)).map((s) => [entry(attn, [at[0], at[1], s]), entry(v, [at[0], s, at[2]])]),
     join: (at, [x]) => [[entry(x, [Math.floor(at[1] / each), at[0], at[1] % each])]],
     gelu: (at, [x], node) => [[entry(x, at), constant(extra(node, "cdf", layout(node.shape).flat(at)), "Φ(x)")]],
     scale: (at, [x, gamma]) => [[entry(x, at), entry(gamma, [at[at.length - 1]])]],
-    pool: (at, [x]) => pooled(at, x).map(([token, share, d]) => [entry(x, [token, d]), ...shared(share)]),
+    pool: (at, [x], node) => pooled(at, x).map(([token, d, mean]) => [entry(x, [token, d]), ...(mean ? [factor(node, "1/n")] : [])]),
     loss: (at, [z], node) => [
       [constant(extra(node, "logsum", 0), "log of the sum of exp(logits)")],
       [constant(-1, "-1"), entry(z, [extra(node, "label", 0)])],
@@ -95,7 +95,8 @@ function makeTerms(nodes, get, config) {
       const rstd = extra(step, "rstd", rowOf(at, columns, step.shape)), own = entry(step.name, at).value;
       return range(columns).map((i) => {
         const found = withLast(at, i);
-        const slope = (i === j ? 1 : 0) - 1 / columns - (entry(step.name, found).value * own) / columns;
+        const share = factor(step, "1/D").value;
+        const slope = (i === j ? 1 : 0) - share - entry(step.name, found).value * own * share;
         return [entry(step.name, found, true), constant(rstd * slope, `∂xhat[${i}]/∂x[${j}]`)];
       });
     },
@@ -112,7 +113,7 @@ function makeTerms(nodes, get, config) {
     scores: (at, which, step, [q, k]) =>
       range(last(step.name)).map((other) => {
         const found = which === 0 ? [at[0], at[1], other] : [at[0], other, at[1]];
-        return [entry(step.name, found, true), entry(which === 0 ? k : q, [at[0], other, at[2]]), scale()];
+        return [entry(step.name, found, true), entry(which === 0 ? k : q, [at[0], other, at[2]]), factor(step, "1/√Dh")];
       }),
     softmax: (at, which, step) => {
       const j = at[2];
@@ -138,8 +139,8 @@ function makeTerms(nodes, get, config) {
     pool: (at, which, step, [x]) =>
       range(last(step.name)).flatMap((d) =>
         pooled([d], x)
-          .filter(([token, , feature]) => token === at[0] && feature === at[1])
-          .map(([, share]) => [entry(step.name, [d], true), ...shared(share)]),
+          .filter(([token, feature]) => token === at[0] && feature === at[1])
+          .map(([, , mean]) => [entry(step.name, [d], true), ...(mean ? [factor(step, "1/n")] : [])]),
       ),
     loss: (at, which, step) => {
       const target = at[0] === extra(step, "label", 0) ? 1 : 0;
@@ -148,22 +149,20 @@ function makeTerms(nodes, get, config) {
     },
   };
 
-  function scale() {
-    return constant(1 / Math.sqrt(each), "1/√Dh");
+  /* A factor of an operation that is the same for all of its entries. */
+  function factor(node, name) {
+    return constant(extra(node, name, 0), name);
   }
   function extra(node, name, position) {
     return get(node.name).extras[name][position];
   }
-  function shared(share) {
-    return share === 1 ? [] : [constant(share, "1/n")];
-  }
-  /* What the pooled feature d is made of: [token, share, feature]. */
+  /* What the pooled feature d is made of: [token, feature, whether it is a mean over tokens]. */
   function pooled(at, x) {
     const tokens = shapeOf(x)[0], features = shapeOf(x)[1], prefix = config.prefix;
-    const mean = (first, d) => range(tokens - first).map((i) => [first + i, 1 / (tokens - first), d]);
+    const mean = (first, d) => range(tokens - first).map((i) => [first + i, d, true]);
     if (config.pool === "mean") return mean(0, at[0]);
     if (config.pool === "patches" || at[0] >= features) return mean(prefix, at[0] % features);
-    return [[0, 1, at[0]]];
+    return [[0, at[0], false]];
   }
   function pixelOf(at) {
     const P = config.patch_size, across = config.grid[1];
