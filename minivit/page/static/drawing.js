@@ -2,10 +2,10 @@
 
 /* The drawing field: strokes of a mouse, pen or finger as points of 0 to 255. Ink is shown at once, here; what the
    model sees is made of the points by Python. */
-function Drawing({ strokes, ghost, side, onStrokes, onDone }) {
+function Drawing({ strokes, ghost, side, onStrokes }) {
   const { html, useEffect, useRef } = htmPreact;
   const w = words();
-  const canvas = useRef(), now = useRef(null);
+  const canvas = useRef(), now = useRef(null), done = useRef([]); // the stroke under the pen, and those before it
   const scheme = useScheme();
   const SIDE = 256;
 
@@ -26,7 +26,7 @@ function Drawing({ strokes, ghost, side, onStrokes, onDone }) {
       pen.stroke();
     }
   }
-  useEffect(() => draw(strokes), [strokes, scheme]);
+  useEffect(() => draw(now.current ? [...done.current, now.current] : strokes), [strokes, scheme]);
 
   function point(event) {
     const frame = canvas.current.getBoundingClientRect();
@@ -37,8 +37,9 @@ function Drawing({ strokes, ghost, side, onStrokes, onDone }) {
     if (!event.isPrimary || event.button > 0) return;
     event.preventDefault();
     canvas.current.setPointerCapture(event.pointerId);
+    done.current = strokes;
     now.current = [point(event)];
-    draw([...strokes, now.current]);
+    draw([...done.current, now.current]);
   }
   function move(event) {
     if (!now.current || !event.isPrimary) return;
@@ -47,14 +48,14 @@ function Drawing({ strokes, ghost, side, onStrokes, onDone }) {
       const next = point(one), [x, y] = now.current[now.current.length - 1];
       if (next[0] !== x || next[1] !== y) now.current.push(next);
     }
-    draw([...strokes, now.current]);
-    onStrokes([...strokes, [...now.current]], false);
+    draw([...done.current, now.current]);
+    onStrokes([...done.current, [...now.current]]);
   }
   function up(event) {
     if (!now.current || !event.isPrimary) return;
-    const all = [...strokes, now.current];
+    const all = [...done.current, now.current];
     now.current = null;
-    onDone(all);
+    onStrokes(all);
   }
   return html`<div class="fieldbox"><canvas class="field" ref=${canvas} width=${SIDE} height=${SIDE} role="img" aria-label=${w.canvas}
     onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerCancel=${up}></canvas>

@@ -11,7 +11,7 @@ function Left({ source, meta, answer, names, label, before, digit, strokes, onIn
     ${meta.examples === "resized" && html`<p class="hint">${w.resized}</p>`}`;
   return html`<section class="left" aria-label=${w.draw}>
     ${source.live
-      ? html`<h2>${rule === "digit" ? w.draw : w.drawAnything}</h2><${Drawing} strokes=${strokes} ghost=${strokes.length ? null : answer.picture} side=${side} onStrokes=${(all) => onInput({ strokes: packStrokes(all) })} onDone=${(all) => onInput({ strokes: packStrokes(all) })} />
+      ? html`<h2>${rule === "digit" ? w.draw : w.drawAnything}</h2><${Drawing} strokes=${strokes} ghost=${strokes.length ? null : answer.picture} side=${side} onStrokes=${(all) => onInput({ strokes: packStrokes(all) })} />
       <p class="buttons"><button onClick=${() => onInput({ digit: 0 })}>${w.clear}</button>
         <button disabled=${!strokes.length} onClick=${() => (strokes.length > 1 ? onInput({ strokes: packStrokes(strokes.slice(0, -1)) }) : onInput({ digit: 0 }))}>${w.undoStroke}</button>
         <label class="file">${w.file}<input type="file" accept="image/*" onChange=${onFile} /></label></p>
