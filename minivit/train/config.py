@@ -50,7 +50,12 @@ class TrainConfig:
         "saturation and hue; auto: decided by the training images, and said",
         KINDS,
     )
-    augment: float | None = option(1.0, "strength of that augmentation", none="off")
+    augment: float | str | None = option(
+        1.0,
+        "strength of that augmentation; auto: the more often an image is seen the stronger, √epochs / 5",
+        ("auto",),
+        none="off",
+    )
     mirror: bool | None = option(None, "mirror every second image, left to right; auto: photos in colour")
     elastic: float | None = option(None, "strength of elastic distortions, 1 for example", none="off")
     erasing: float | None = option(None, "fraction of the images in which a random rectangle is erased", none="off")
@@ -91,10 +96,16 @@ class TrainConfig:
         for name in ("minutes", "learning_rate", "clip_norm", "muon", "mixup", "cutmix"):
             value = getattr(self, name)
             check(value is None or value > 0, f"{name} must be positive, not {value}")
-        for name in ("weight_decay", "muon_decay", "augment", "elastic", "erasing", "seed", "validation", "tta"):
+        check(
+            not isinstance(self.augment, str) or self.augment == "auto",
+            f"augment must be a strength, or auto, not {self.augment!r}",
+        )
+        augment = None if isinstance(self.augment, str) else self.augment
+        check(augment is None or 0 <= augment <= STRONGEST, f"augment must lie in 0..{STRONGEST}, not {augment}")
+        for name in ("weight_decay", "muon_decay", "elastic", "erasing", "seed", "validation", "tta"):
             value = getattr(self, name)
             check(value is None or value >= 0, f"{name} must be at least 0, not {value}")
-        for name, most in (("augment", STRONGEST), ("elastic", STRONGEST), ("erasing", 1), ("tta", MOST_COPIES)):
+        for name, most in (("elastic", STRONGEST), ("erasing", 1), ("tta", MOST_COPIES)):
             value = getattr(self, name)
             check(value is None or value <= most, f"{name} must be at most {most}, not {value}")
         for name in ("warmup_fraction", "label_smoothing", "beta1", "beta2", "ema"):

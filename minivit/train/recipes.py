@@ -34,8 +34,8 @@ def _listed(settings: dict[str, Any]) -> str:
 DEFAULT = Recipe(
     "what `minivit train` does without a recipe",
     {},
-    {"batch_size": 128, "learning_rate": 2e-3, "muon": 1e-3},
-    photos={"augment": 2.0},
+    {"batch_size": 128, "learning_rate": 2e-3, "muon": 2e-3, "augment": "auto", "images_seen": 150_000},
+    photos={"images_seen": 330_000},
 )
 
 COMMON = {"batch_size": 128, "learning_rate": 2e-3, "tta": 8}

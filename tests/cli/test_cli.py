@@ -175,7 +175,7 @@ def test_without_a_terminal_a_line_is_printed_for_every_epoch(data, tmp_path, ca
         r"epoch (\d)/3: loss \d\.\d+ accuracy [\d.]+ %, valid loss \d\.\d+ accuracy [\d.]+ %, \d+ images/s, \d+ s left"
     )
     assert [re.fullmatch(line, text).group(1) for text in lines[2:5]] == ["1", "2", "3"]
-    assert lines[1].startswith(f"augmentation: photos of strength {DEFAULT.photos['augment']:g}, ")
+    assert lines[1].startswith("augmentation: photos of strength 0.35 for 3 epochs, ")
     assert lines[5] == "" and "next:" in lines[6]
     assert [text.split()[:2] for text in lines[7:10]] == [["minivit", name] for name in ("eval", "predict", "info")]
     assert LAST_LINE.fullmatch(lines[10]) and len(lines) == 11
@@ -233,7 +233,7 @@ WEIRD = {
     ("--label-smoothing", "1"): r"label_smoothing must lie in [0, 1), not 1.0",
     ("--beta2", "1"): r"beta2 must lie in [0, 1), not 1.0",
     ("--ema", "nan"): "ema must be finite and at most 1e+30, not nan",
-    ("--augment", "-1"): "augment must be at least 0, not -1.0",
+    ("--augment", "-1"): "augment must lie in 0..8, not -1.0",
     ("--augment", "1e300"): "augment must be finite and at most 1e+30, not 1e+300",
     ("--seed", "-1"): "seed must be at least 0, not -1",
     ("--validation", "-1"): "validation must be at least 0, not -1",

@@ -63,6 +63,17 @@ def test_a_recipe_may_have_other_settings_for_photos():
     assert decided(TrainConfig(), digits, {"augment": 3.0}) == decided(TrainConfig(), digits)
 
 
+@pytest.mark.parametrize("epochs, strength", [(4, 0.4), (25, 1.0), (500, 4.5), (40_000, 8.0)])
+def test_an_automatic_strength_grows_with_the_number_of_epochs(epochs, strength):
+    images = with_rings(30, 30)
+    config, why = decided(TrainConfig(epochs=epochs, augment="auto"), images)
+    assert config.augment == strength and f"of strength {strength:g} for {epochs} epochs: the" in why
+    assert decided(config, images)[0] == config, "once"
+    assert decided(TrainConfig(images_seen=30 * epochs, augment="auto"), images)[0].augment == min(4.5, strength)
+    with pytest.raises(ConfigError, match="augment must be a strength, or auto, not 'strong'"):
+        TrainConfig(augment="strong")
+
+
 def test_what_is_set_is_not_decided():
     images = with_rings(10, 10)
     for kind in ("photos", "none"):
