@@ -24,6 +24,7 @@ class Unit(NamedTuple):
 # In an order in which they can be understood: each row imports only what stands above it.
 TABLE = {
     "errors": Unit("", ""),
+    "counted": Unit("", ""),
     "backend": Unit("errors", "numpy cupy"),
     "settings": Unit("errors"),
     "rng": Unit(""),
@@ -44,7 +45,7 @@ TABLE = {
     "checkpoint": Unit("errors atomic config params preprocess shapes", "numpy safetensors"),
     "weights": Unit("...", "numpy safetensors einops tqdm onnx"),
     "machine": Unit("", ""),
-    "data": Unit("errors atomic machine preprocess", "numpy tqdm PIL"),
+    "data": Unit("errors counted atomic machine preprocess", "numpy tqdm PIL"),
     "blas": Unit("", "threadpoolctl"),
     "ranks": Unit("errors backend machine blas", "numpy mpi4py"),
     "parallel": Unit("..."),

@@ -1,6 +1,7 @@
 """What arguments of several commands stand for."""
 
 import argparse
+import contextlib
 import glob
 import os
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import weights
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..preprocess import other_pillow
 from ..run import Run, load_run
 from .output import complain
@@ -32,6 +33,18 @@ def data_of(run: Run) -> str:
     if "data" in run.settings:
         return run.settings["data"]
     raise ConfigError("nothing tells what data this model was trained on: name some with --data")
+
+
+@contextlib.contextmanager
+def data_at_hand(run: Run, data: str | None) -> Iterator[None]:
+    """While the run's own data are read, where `data` names no others: DataError also says what to do if they have
+    moved."""
+    try:
+        yield
+    except DataError as error:
+        if data is not None or os.path.exists(data_of(run)):
+            raise
+        raise DataError(f"{error}; if the run's data have moved, say where they are now with --data") from None
 
 
 def expanded(names: Sequence[str]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from .. import insight, weights
-from ..data import Split, full_name, sample
+from ..counted import counted
+from ..data import Split, full_name, holds_arrays, resized_line
 from ..errors import ConfigError
 from ..machine import keep_freed_memory
 from ..parallel import WorkerPool
@@ -19,12 +20,12 @@ from ..plotting import check_picture_path
 from ..preprocess import Preprocessing, find_pictures, read_picture
 from ..run import Run, evaluation_split, of_minivit
 from ..run.doubts import other_kind, overlap
-from ..run.knn import neighbour_evaluation
+from ..run.knn import embed_dataset, neighbour_evaluation
 from ..run.mistakes import confident_mistakes, worst_confusions
 from ..run.pictures import save_confusion, save_mistakes
 from ..train import Evaluation, probabilities
 from ..train.evaluate import evaluate as measure
-from .given import answers, data_of, expanded, load
+from .given import answers, data_at_hand, data_of, expanded, load
 from .output import complain, escaped
 from .tables import class_table, confusion_list, confusion_table, prediction_line, result_line
 
@@ -45,7 +46,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return None if ranks.rank else _neighbours(run, name, arguments)
     pool = WorkerPool(arguments.threads if ranks.size == 1 else min(arguments.threads, ranks.threads), ranks)
     run.model.config.check_predicts()
-    split = evaluation_split(run, name, arguments.split)
+    with data_at_hand(run, arguments.data):
+        split = evaluation_split(run, name, arguments.split)
     names = [escaped(run.model.config.class_name(k)) for k in range(run.model.config.classes or 0)]
     _warn(run, split, seen=arguments.split == "train" and full_name(name) == run.settings.get("data"))
     tta, kind, mirror = _tta(run, arguments)
@@ -54,7 +56,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     print(
         f"{escaped(name)} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of "
         f"{result.total}), loss {result.loss:.4f}"
-        + (f", averaged over each image and {tta} augmented copies" if tta else "")
+        + (f", averaged over each image and {counted(tta, 'augmented copy', 'augmented copies')}" if tta else "")
     )
     if ranks.rank == 0:
         _draw(split, result, names, arguments)
@@ -62,12 +64,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def _neighbours(run: Run, name: str, arguments: argparse.Namespace) -> None:
     """What `eval --knn` prints: the same, of the classifier by the nearest neighbours among the training images."""
-    measured = neighbour_evaluation(run, name, arguments.split, arguments.knn, arguments.threads, progress=True)
+    with data_at_hand(run, arguments.data):
+        measured = neighbour_evaluation(run, name, arguments.split, arguments.knn, arguments.threads, progress=True)
     result, names = measured.result, [escaped(name) for name in measured.class_names]
     _show(measured.split, result, names)
     print(
         f"{escaped(name)} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of "
-        f"{result.total}) by the {arguments.knn} nearest neighbours among {measured.references} training images"
+        f"{result.total}) by the {counted(arguments.knn, 'nearest neighbour')} among "
+        f"{counted(measured.references, 'training image')}"
     )
     _draw(measured.split, result, names, arguments)
 
@@ -115,6 +119,9 @@ def embed(arguments: argparse.Namespace) -> int:
     check_features_path(arguments.out)
     run = load(arguments)
     status, names = 0, list(expanded(arguments.images))
+    if len(names) == 1 and holds_arrays(names[0]):
+        _save(arguments.out, embed_dataset(run, names[0], arguments.threads, progress=True), "image")
+        return 0
     paths = find_pictures(names)
     features, read = list[np.ndarray](), list[str]()
     for chunk in chunks(run.model, paths, arguments.threads, progress=True):
@@ -127,11 +134,16 @@ def embed(arguments: argparse.Namespace) -> int:
     if not features:
         return status
     labels, class_names = classes_of(read, [name for name in names if os.path.isdir(name)])
-    made = np.concatenate(features)
-    save_features(arguments.out, Features(made, labels, np.array(read, np.str_), class_names))
-    classes = f" of {len(class_names)} classes" if len(class_names) else ""
-    print(f"{len(made)} pictures{classes}, {made.shape[1]} features each, are in {escaped(arguments.out)}")
+    _save(arguments.out, Features(np.concatenate(features), labels, np.array(read, np.str_), class_names), "picture")
     return status
+
+
+def _save(out: str, made: Features, what: str) -> None:
+    save_features(out, made)
+    count, width = made.features.shape
+    classes = f" of {counted(len(made.class_names), 'class', 'classes')}" if len(made.class_names) else ""
+    are = "is" if count == 1 else "are"
+    print(f"{counted(count, what)}{classes}, {counted(width, 'feature')} each, {are} in {escaped(out)}")
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -176,13 +188,15 @@ def _tta(run: Run, arguments: argparse.Namespace) -> tuple[int, str, bool]:
 
 def _warn(run: Run, split: Split, seen: bool) -> None:
     """Say what makes a measurement doubtful. seen: the model was trained on this split, and everybody knows."""
-    if getattr(split.images, "names", None) is None:  # else its pictures were made by the model's own rule
-        for line in other_kind(run.model.preprocessing, sample(split.images)):
-            complain(line, "warning")
+    if note := resized_line(split.images):
+        complain(note, "note")
+    for line in other_kind(run.model.preprocessing, split.images):
+        complain(line, "warning")
     if seen:
         return
     found = overlap(run, split)
     if found is None:
         complain("the run's training data are not here to compare with these", "warning")
     elif found:
-        complain(f"{found} of these {len(split.labels)} images were in the run's training set", "warning")
+        these, were = counted(len(split.labels), "image"), "was" if found == 1 else "were"
+        complain(f"{found} of these {these} {were} in the run's training set", "warning")

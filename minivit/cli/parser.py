@@ -8,6 +8,7 @@ from .. import __version__
 from ..backend import DEVICES
 from ..config import ViTConfig
 from ..gradcheck.suite import METHODS
+from ..run.settings import LEAST_PATCHES
 from ..train import DEFAULT, RECIPES, TrainConfig
 from ..weights import PIXELS, TARGETS
 from . import commands, looking
@@ -18,6 +19,10 @@ RUN_HELP = (
     "a run's folder, a model.safetensors, or the word pretrained: the model that comes with minivit; or a safetensors "
     "file, a folder or an .npz file of timm, transformers, open_clip, Meta or Google"
 )
+PATCH_DEFAULT = (
+    f"that of --init; else the longest that divides the images into {LEAST_PATCHES} patches or more, and 7 where they "
+    "are grey and 28 x 28"
+)
 PICTURES_HELP = "PNG, JPEG, ..., or a folder: all pictures in it (needs pillow: minivit[images])"
 DATA_HELP = (
     "a folder with a folder of pictures for each class, mnist5k (5,000 digits, comes with minivit), mnist (all "
@@ -26,7 +31,8 @@ DATA_HELP = (
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; `arguments.command` is the function to call."""
+    """The parser of all commands; `arguments.command` is the function to call, `arguments.parser` the parser of the
+    command alone."""
     parser = argparse.ArgumentParser(
         prog="minivit",
         description="A Vision Transformer from first principles: every gradient written by hand, on NumPy and CuPy.",
@@ -38,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     def command(function: Any, name: str, help: str, *, device: bool = True) -> argparse.ArgumentParser:
         made = subparsers.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-        made.set_defaults(command=function)
+        made.set_defaults(command=function, parser=made)
         if device:
             made.add_argument("--device", choices=DEVICES, default="cpu", help="gpu needs CuPy (default: cpu)")
         return made
@@ -72,15 +78,15 @@ def make_parser() -> argparse.ArgumentParser:
         type=size,
         default=argparse.SUPPRESS,  # it sets nothing in a run that is resumed
         metavar="S|SHxSW",
-        help="the size that pictures and the positions of --init are resized to (default: the median short edge of the "
-        "pictures, at most 64; that of --init)",
+        help="the size that images, and the positions of --init, are resized to (default: that of --init; else the "
+        "median short edge of pictures, at most 64, and the size that IDX, CIFAR and .npz files hold)",
     )
     it.add_argument(
         "--skip-unreadable", action="store_true", help="leave out pictures that cannot be read, at most a tenth of them"
     )
     it.add_argument("--overfit-batch", action="store_true", help="only check that the model can memorise 64 images")
     add_flags(it.add_argument_group("training"), TrainConfig, DEFAULT.train)
-    add_flags(it.add_argument_group("model"), ViTConfig, DEFAULT.model)
+    add_flags(it.add_argument_group("model"), ViTConfig, {"patch_size": PATCH_DEFAULT, **DEFAULT.model})
 
     it = command(looking.evaluate, "eval", "measure a trained model: accuracy, loss, classes, confusion matrix")
     it.add_argument("run", metavar="RUN", type=os.path.expanduser, help=RUN_HELP)
@@ -121,13 +127,20 @@ def make_parser() -> argparse.ArgumentParser:
 
     it = command(looking.embed, "embed", "write the features that a model makes of pictures")
     it.add_argument("run", metavar="RUN", type=os.path.expanduser, help=RUN_HELP)
-    it.add_argument("images", metavar="IMAGE", nargs="+", type=os.path.expanduser, help=PICTURES_HELP)
+    it.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        type=os.path.expanduser,
+        help=f"{PICTURES_HELP}; or one data set in IDX, CIFAR or .npz files, its training images first",
+    )
     it.add_argument(
         "--out",
         metavar="NPZ",
         type=os.path.expanduser,
         required=True,
-        help="the file to write: features (n, D), labels (n,) told from folders, names (n,), class_names (K,)",
+        help="the file to write: features (n, D), labels (n,) told from folders or by the data set, names (n,), "
+        "class_names (K,)",
     )
     add_threads(it)
     add_loading(it)
@@ -208,7 +221,7 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"{DATA_HELP}: its classes, counts and sizes, what cannot be read, copies, what would be held out. mnist, "
         "or nothing, fetches MNIST, verifies it and keeps it in the cache",
     )
-    it.add_argument("--image-size", type=size, metavar="S|SHxSW", help="the size that pictures are resized to")
+    it.add_argument("--image-size", type=size, metavar="S|SHxSW", help="the size that images are resized to")
     it.add_argument("--clear", action="store_true", help="remove the decoded pictures that are kept in the cache")
     it.add_argument("--mirror", metavar="URL", action="append", help="fetch from here instead; may be repeated")
     return parser

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..counted import counted
 from ..run.mistakes import Confusion
 from ..train import Evaluation
 from .output import escaped
@@ -18,8 +19,9 @@ def result_line(result: dict[str, Any]) -> str:
 
 def tta_line(result: dict[str, Any]) -> str:
     """What a run with test-time augmentation prints before its result."""
+    copies = counted(result["tta"], "augmented copy", "augmented copies")
     return (
-        f"test-time augmentation: averaged over each image and {result['tta']} augmented copies of it; "
+        f"test-time augmentation: averaged over each image and {copies} of it; "
         f"without it the test accuracy is {100 * result['plain_accuracy']:.2f} %"
     )
 
@@ -27,7 +29,7 @@ def tta_line(result: dict[str, Any]) -> str:
 def prediction_line(path: str, best: Mapping[str, float]) -> str:
     """A picture and its most probable classes, the best first: photo.jpg: cat (93.1 %), then dog (5.0 %)."""
     first, *others = (f"{escaped(name)} ({100 * share:.1f} %)" for name, share in best.items())
-    return f"{escaped(path)}: {first}" + (f", then {' and '.join(others)}" if others else "")
+    return f"{escaped(path)}: {first}" + (f", then {', '.join(others)}" if others else "")
 
 
 def confusion_list(worst: Sequence[Confusion], names: Sequence[str]) -> str:
@@ -50,7 +52,7 @@ def class_table(result: Evaluation, names: Sequence[str]) -> str:
         found, images, predicted = row[k], row.sum(), result.confusion[:, k].sum()
         others = row.copy()
         others[k] = 0
-        mistake = f"{names[others.argmax()]} ({others.max()} times)" if others.any() else "-"
+        mistake = f"{names[others.argmax()]} ({counted(others.max(), 'time')})" if others.any() else "-"
         recall = f"{100 * found / images:5.1f} %" if images else "      -"
         precision = f"{100 * found / predicted:5.1f} %" if predicted else "      -"
         lines.append(f"{names[k]:>{width}}  {images:>6}  {recall}    {precision}  {mistake}")

@@ -3,10 +3,11 @@ model."""
 
 from ..errors import DataError
 from .cache import cache_folder, clear_cache
-from .dataset import Dataset, Loaded, class_numbers, full_name, load, load_parts, load_split, short_name
+from .dataset import Dataset, Loaded, class_numbers, full_name, holds_arrays, load, load_parts, load_split, short_name
 from .mnist import fetch_mnist
 from .reading import Reading
 from .report import report
+from .resized import resized_line
 from .split import Pictures, Split, digests_of, parts, sample, split_validation
 
 __all__ = [
@@ -22,11 +23,13 @@ __all__ = [
     "digests_of",
     "fetch_mnist",
     "full_name",
+    "holds_arrays",
     "load",
     "load_parts",
     "load_split",
     "parts",
     "report",
+    "resized_line",
     "sample",
     "short_name",
     "split_validation",

@@ -95,9 +95,10 @@ class Cifar(NamedTuple):
         return tuple(words) if len(words) == len(set(words)) == classes else None
 
     def origin(self) -> str:
-        """Whether the archive is the original one, in words; empty for a folder."""
+        """Whether the archive is the original one, in words. Of a folder that cannot be told: only the archives have
+        known checksums."""
         if self.path.is_dir():
-            return ""
+            return f"whether {self.path.name} is the original CIFAR is not known: only its archive has a known checksum"
         with open_regular(self.path) as file:
             content = file.read()
         for digest in (hashlib.sha256(content), hashlib.md5(content, usedforsecurity=False)):

@@ -12,10 +12,11 @@ from ..errors import DataError
 from ..preprocess import Preprocessing
 from .cifar import ARCHIVES, find_cifar
 from .folders import is_image_folder
-from .idx_files import find_idx_files, has_idx_files, read_idx_split
+from .idx_files import FOLDERS, find_idx_files, has_idx_files, listing, prefixes, read_idx_split
 from .npz import read_npz
 from .pictures import load_pictures
 from .reading import Reading
+from .resized import resized_line, resized_splits
 from .split import Split, split_validation
 
 NAMES = ("mnist5k", "mnist")
@@ -26,7 +27,8 @@ class Dataset(NamedTuple):
 
     class_names: the names of the classes or, where their files hold other labels than these, the labels as text.
     held: which images to train on are held out for validation where no number of them is asked for, (n,); None:
-    `split_validation` chooses. preprocessing: how the images were made of picture files; None where they were not.
+    `split_validation` chooses. preprocessing: how the images were made of picture files, or resized; None where they
+    are as their files hold them.
     notes: lines that a person should see.
     """
 
@@ -75,7 +77,8 @@ def load(data: str, reading: Reading = Reading()) -> Dataset:
                 or of CIFAR's binary files; write "./mnist" for a folder that has one of the names above
     a file      CIFAR's archive (see `cifar`), or an .npz file of Keras or MedMNIST (see `npz`)
 
-    reading: how pictures are read. The classes are the labels that occur in the training files, in order; EMNIST's
+    reading: how pictures are read; images in arrays of another size than it says are resized in the same way
+    (`resized.resized_splits`). The classes are the labels that occur in the training files, in order; EMNIST's
     letters, for example, are 1 to 26.
     Raises DataError for a name that is none of these, and for files that are missing, damaged or do not fit each other.
     """
@@ -129,16 +132,30 @@ def load_parts(data: str, part: str | None = None, reading: Reading = Reading())
     if data and data not in NAMES:
         if path.suffix.lower() == ".npz":
             found = read_npz(path, part)
-            return _with_validation(found.get("train"), found.get("val"), found.get("test"))
+            return _fitted(_with_validation(found.get("train"), found.get("val"), found.get("test")), reading)
         cifar = None if has_idx_files(path) else find_cifar(path, part)
         if cifar is not None:
             train, test = (cifar.split(name) if name in asked else None for name in ("train", "test"))
-            return Loaded(train, test, cifar.class_names(), notes=tuple(filter(None, [cifar.origin()])))
+            return _fitted(Loaded(train, test, cifar.class_names(), notes=(cifar.origin(),)), reading)
         if path.is_dir() and not has_idx_files(path) and is_image_folder(path):
             return Loaded(*load_pictures(path, reading))
+        if path.is_dir() and not has_idx_files(path):
+            raise DataError(f"{path} holds no data set: expected {FOLDERS}, found {listing(path)}")
     files = find_idx_files(data)
     train, test = (read_idx_split(files, name) if name in asked else None for name in ("train", "test"))
-    return Loaded(train, test)
+    return _fitted(Loaded(train, test), reading)
+
+
+def holds_arrays(data: str) -> bool:
+    """Whether `data` is a data set in IDX files, CIFAR's or an .npz file, and not pictures in files of their own."""
+    path = Path(full_name(data))
+    if data in NAMES or not data:
+        return bool(data)
+    if path.is_file():
+        return path.name.lower().endswith((".npz", *ARCHIVES))
+    if has_idx_files(path) or find_cifar(path, "test") is not None:  # cifar-100-binary/coarse is no folder, too
+        return True
+    return not path.exists() and f"{path.name}-" in prefixes(path.parent)  # data/emnist-letters
 
 
 def full_name(data: str) -> str:
@@ -180,6 +197,14 @@ def _with_validation(train: Split | None, valid: Split | None, test: Split | Non
     images = np.concatenate([np.asarray(train.images), np.asarray(valid.images)])
     whole = Split(images, np.concatenate([train.labels, valid.labels]))
     return Loaded(whole, test, held=np.arange(len(images)) >= len(train.labels))
+
+
+def _fitted(found: Loaded, reading: Reading) -> Loaded:
+    """A data set in arrays, its images resized if `reading` says so, and a line on that."""
+    (train, test), made = resized_splits([found.train, found.test], reading)
+    lines = [resized_line(split.images) for split in (train, test) if split is not None]
+    notes = dict.fromkeys((*found.notes, *filter(None, lines)))
+    return found._replace(train=train, test=test, preprocessing=made, notes=tuple(notes))
 
 
 def _split(train: Split, held: npt.NDArray[np.bool_] | None, validation: int | None) -> tuple[Split, Split]:

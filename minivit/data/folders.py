@@ -35,6 +35,7 @@ class Scan(NamedTuple):
     pictures: tuple[PictureFile, ...]
     others: tuple[str, ...]  # files that are no pictures, or are in no class
     links: tuple[str, ...]  # links that lead out of the folder, or in circles
+    empty: tuple[str, ...] = ()  # folders of classes without a picture
 
 
 def is_image_folder(root: Path) -> bool:
@@ -44,9 +45,9 @@ def is_image_folder(root: Path) -> bool:
 
 def scan(root: Path) -> Scan:
     """The pictures in an image folder. Hidden files and folders and __MACOSX are passed over; links are followed
-    within the folder, not out of it. Raises DataError, in one line, for a folder of one class or none, for a class
-    without a picture, and for a class name that is no text."""
-    pictures, others, links = list[PictureFile](), list[str](), list[str]()
+    within the folder, not out of it. Raises DataError, in one line, for a folder of one class or none, and for a class
+    name that is no text."""
+    pictures, others, links, empty = list[PictureFile](), list[str](), list[str](), list[str]()
     walk = _Walk(root, links)
     top = list(walk.entries(root))
     folders = [entry for entry in top if entry.is_dir()]
@@ -62,10 +63,10 @@ def scan(root: Path) -> Scan:
             pictures += [PictureFile(name, part, folder.name) for name in found if _is_picture(name)]
             others += [name for name in found if not _is_picture(name)]
             if not any(map(_is_picture, found)):
-                raise DataError(f"{folder.path} holds no picture: put those of its class there, or remove the folder")
+                empty.append(walk.name(folder))
     _check_classes(root, pictures, links)
     pictures.sort(key=lambda picture: (picture.name.rsplit("/", 1)[1], picture.label, picture.name))
-    return Scan(root, tuple(pictures), tuple(sorted(others)), tuple(sorted(links)))
+    return Scan(root, tuple(pictures), tuple(sorted(others)), tuple(sorted(links)), tuple(empty))
 
 
 class _Walk:

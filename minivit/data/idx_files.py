@@ -16,6 +16,7 @@ from .split import Split
 BUNDLED = Path(__file__).parent / "mnist5k"
 PARTS = {"train": ("train",), "test": ("t10k", "test")}  # what files call them
 FILE = re.compile(r"(.*?)(?:train|t10k|test)-(?:images|labels)[-.]idx\d-\w+(?:\.gz)?")
+FOLDERS = "a folder of pictures for each class in it, the four IDX files of a data set, or CIFAR's binary files"
 EXPECTED = (
     "mnist5k, mnist, a folder with a folder of pictures for each class, a folder of IDX files, CIFAR's binary files or "
     "their archive, or an .npz file"
@@ -89,13 +90,17 @@ def _read(files: IdxFiles, part: str, kind: str, axes: Sequence[int]) -> tuple[P
         path = find_idx(files.folder, name)
         if path is not None:
             return path, read_idx(path, files.checksums[name] if files.checksums else None)
-    there = sorted(os.listdir(files.folder))
-    more = f" and {len(there) - 5} more" if len(there) > 5 else ""
     raise DataError(
         f"no file {names[0]} in {files.folder}, plain or .gz; expected the four IDX files of a data set"
         " (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte),"
-        f" found {', '.join(there[:5]) or 'nothing'}{more}"
+        f" found {listing(files.folder)}"
     )
+
+
+def listing(folder: Path) -> str:
+    """What is in a folder, in words."""
+    there = sorted(os.listdir(folder))
+    return (", ".join(there[:5]) or "nothing") + (f" and {len(there) - 5} more" if len(there) > 5 else "")
 
 
 def has_idx_files(folder: Path) -> bool:

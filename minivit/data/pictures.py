@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..counted import counted
 from ..errors import DataError
 from ..preprocess import Preprocessing
 from .cache import Decoded, decode, size_of
@@ -21,6 +22,8 @@ from .reading import Reading
 from .split import LARGEST_VALIDATION, Pictures, Split, fingerprints, shares
 
 Mask = npt.NDArray[np.bool_]
+EMPTY_ADVICE = "put those of its class there, or remove the folder"
+COPIES_ADVICE = "remove the copy from the class that it does not belong to, or both"
 MOST_SKIPPED = 0.1  # of the pictures, with skip_unreadable
 
 
@@ -48,6 +51,7 @@ def load_pictures(
     cannot be read, unless reading.skip_unreadable leaves them out and they are at most a tenth; and for a folder that
     is no image folder (see `scan`), or too small."""
     found = open_folder(root, reading)
+    check_classes(found)
     check_readable(found, reading.skip_unreadable)
     train, test = (np.flatnonzero(rows) for rows in (found.readable & ~found.test, found.test))
     made = found.decoded.preprocessing
@@ -69,8 +73,8 @@ def open_folder(root: Path, reading: Reading) -> ImageFolder:
         test = _hold_out(decoded.digests, labels, readable & ~held, readable & ~held)
         if not test.any() and not decoded.unreadable:
             raise DataError(
-                f"{root}: {len(labels)} pictures are too few to hold some out for the test: add more of each class, or "
-                "divide them into train/ and test/"
+                f"{root}: {counted(len(labels), 'picture is', 'pictures are')} too few to hold some out for the test: "
+                "add more of each class, or divide them into train/ and test/"
             )
     if not held.any():
         whole = readable if "" in part else readable & ~test
@@ -95,6 +99,12 @@ def _hold_out(
     return chosen
 
 
+def check_classes(found: ImageFolder) -> None:
+    """Raise DataError, naming them, for folders of classes that hold no picture."""
+    if found.scan.empty:
+        raise DataError(f"{found.scan.root}: no picture in {_some(found.scan.empty)}; {EMPTY_ADVICE}")
+
+
 def check_readable(found: ImageFolder, skip: bool) -> None:
     """Raise DataError, listing them, for pictures that cannot be read and may not be skipped."""
     unreadable, count = found.decoded.unreadable, len(found.labels)
@@ -102,7 +112,7 @@ def check_readable(found: ImageFolder, skip: bool) -> None:
         return
     listed = "; ".join(f"{found.scan.pictures[row].name} ({reason})" for row, reason in unreadable.items())
     advice = "and more than a tenth may not be skipped" if skip else "repair them, or pass --skip-unreadable"
-    where = f"{len(unreadable)} of the {count} pictures in {found.scan.root}"
+    where = f"{len(unreadable)} of the {counted(count, 'picture')} in {found.scan.root}"
     raise DataError(f"{where} cannot be read, {advice}: {listed}")
 
 
@@ -110,15 +120,24 @@ def notes(found: ImageFolder, short: bool = False) -> tuple[str, ...]:
     """Lines that a person should see before training. short: without those on unreadable pictures and copies."""
     folder, lines = found.decoded.folder, list[str]()
     if found.decoded.unreadable and not short:
-        lines.append(f"{len(found.decoded.unreadable)} of {len(found.labels)} pictures cannot be read and are left out")
+        unreadable, count = len(found.decoded.unreadable), counted(len(found.labels), "picture")
+        lines.append(f"{unreadable} of {count} cannot be read and {'is' if unreadable == 1 else 'are'} left out")
     if found.scan.others:
-        lines.append(f"{len(found.scan.others)} files are no pictures of a class: {_some(found.scan.others)}")
+        foreign = counted(len(found.scan.others), "file is no picture", "files are no pictures")
+        lines.append(f"{foreign} of a class: {_some(found.scan.others)}")
     if found.scan.links:
         lines.append(f"links that lead out of the folder are not followed: {_some(found.scan.links)}")
+    counts = np.bincount(found.labels[found.readable], minlength=len(found.classes))
+    tested = np.bincount(found.labels[found.test], minlength=len(found.classes))
+    without = [f"{found.classes[k]} ({counted(counts[k], 'picture')})" for k in np.flatnonzero(tested == 0)]
+    if without:
+        one = "class" if len(without) == 1 else "classes"
+        lines.append(f"there is no test picture of the {one} {_some(without)}: its accuracy is not measured; add some")
     across = [] if short else copies(found)[1]
     if across:
         example = " and ".join(found.scan.pictures[row].name for row in across[0])
-        lines.append(f"{len(across)} pictures are in more than one class: {example}" + (", ..." if across[1:] else ""))
+        several = counted(len(across), "picture is", "pictures are")
+        lines.append(f"{several} in more than one class: {example}{', ...' if across[1:] else ''}; {COPIES_ADVICE}")
     lines.append(f"decoded pictures are kept in {folder} ({size_of(folder) / 1e6:.1f} MB; minivit data --clear)")
     return tuple(lines)
 

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..counted import counted
 from ..errors import DataError
 
 LARGEST_VALIDATION = 5000  # images, unless more are asked for
+VALUES_IN_A_SAMPLE = 1 << 28
 VALUES_AT_ONCE = 1 << 22  # bytes of images that are read at once where all of them are looked at
 
 
@@ -80,7 +82,9 @@ def parts(images: npt.NDArray[np.uint8] | Pictures) -> Iterator[npt.NDArray[np.u
 
 
 def sample(images: npt.NDArray[np.uint8] | Pictures, most: int = 10_000) -> npt.NDArray[np.uint8]:
-    """At most so many of the images (n, C, Sh, Sw), evenly spaced, to judge all of them by."""
+    """At most so many of the images (n, C, Sh, Sw), and at most VALUES_IN_A_SAMPLE values of them, evenly spaced, to
+    judge all of them by."""
+    most = max(1, min(most, VALUES_IN_A_SAMPLE // max(1, int(np.prod(images.shape[1:])))))
     return images[:: max(1, -(-len(images) // most))]
 
 
@@ -104,7 +108,9 @@ def split_validation(train: Split, count: int | None = None) -> tuple[Split, Spl
     if count is None:
         count = min(total // 10, LARGEST_VALIDATION)
     if not 0 <= count < max(total, 1):
-        raise DataError(f"a validation split of {count} images of {total}: expected 0 to {total - 1}; ask for fewer")
+        raise DataError(
+            f"a validation split of {counted(count, 'image')} of {total}: expected 0 to {total - 1}; ask for fewer"
+        )
     chosen = np.zeros(total, bool)
     order = np.argsort(fingerprints(digests_of(train.images)), kind="stable")
     for label, share in enumerate(shares(np.bincount(train.labels), count)):

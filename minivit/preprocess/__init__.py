@@ -3,7 +3,7 @@
 from .arrays import check_batch, check_images, check_pixels, normalise, to_inputs
 from .decode import NO_PILLOW, picture_size, pillow_version
 from .many import ENDINGS, find_pictures, read_pictures
-from .pictures import Preprocessing, ground_of, other_pillow, read_picture
+from .pictures import Preprocessing, ground_of, other_pillow, read_picture, resized_image
 
 __all__ = [
     "ENDINGS",
@@ -20,5 +20,6 @@ __all__ = [
     "picture_size",
     "read_picture",
     "read_pictures",
+    "resized_image",
     "to_inputs",
 ]

@@ -72,8 +72,8 @@ def pillow_version() -> str | None:
 def open_picture(path: str | os.PathLike[str], stretch: bool = False) -> "Image":
     """The picture in a file, upright, as RGBA, of at most KEPT_PIXELS. Several threads may call it at once.
 
-    Values of 16 bits are divided by 257. With `stretch`, and where no 16 bits hold them, they are scaled so that the
-    smallest becomes 0 and the largest 255.
+    Values of 16 bits are divided by 257 and rounded. With `stretch`, and where no 16 bits hold them, they are scaled so
+    that the smallest becomes 0 and the largest 255.
     Raises DataError, in one line, for a file that cannot be read; MissingPackageError without pillow.
     """
     with _opened(path) as picture:
@@ -128,7 +128,7 @@ def _reduced(picture: "Image", stretch: bool) -> "Image":
         strip = picture.crop(box)
         if deep:
             values = np.nan_to_num(np.clip(np.asarray(strip, np.float64), low, high), nan=low)
-            strip = Image.fromarray((255 * (values - low) / (high - low or 1)).astype(np.uint8))
+            strip = Image.fromarray(np.rint(255 * (values - low) / (high - low or 1)).astype(np.uint8))
         small.paste(strip.convert("RGBA").reduce(factor), (0, box[1] // factor))
     return small
 

@@ -141,9 +141,19 @@ def read_picture(path: str | os.PathLike[str], channels: int, preprocessing: Pre
         digit = pixels if preprocessing.ground == "dark" else 255 - pixels
         return np.repeat(digit[np.newaxis], channels, axis=0)
     ground = "white" if preprocessing.ground == "light" else "black"
-    framed = _framed(_on_ground(picture, ground), preprocessing, preprocessing.border or ground)
-    pixels = np.asarray(framed.convert("L" if channels == 1 else "RGB")).reshape(height, width, channels)
-    return np.moveaxis(pixels, -1, 0).copy()  # (height, width, C) -> (C, height, width)
+    return _framed(_on_ground(picture, ground), preprocessing, preprocessing.border or ground, channels)
+
+
+def resized_image(image: npt.NDArray[np.uint8], channels: int, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """An image of a data set, uint8 (1 or 3, height, width), as `read_picture` would read it from a file: uint8
+    (channels, *preprocessing.size). The rule "digit" only resizes it, since its digit is in its place already."""
+    from PIL import Image
+
+    if preprocessing.rule == "digit":
+        preprocessing = dataclasses.replace(preprocessing, rule="squash", short_edge=None)
+    picture = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(np.moveaxis(image, 0, -1)))
+    ground = "white" if preprocessing.ground == "light" else "black"
+    return _framed(picture.convert("RGB"), preprocessing, preprocessing.border or ground, channels)
 
 
 def _digit(picture: "Image", path: str | os.PathLike[str], height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -180,8 +190,9 @@ def _shrink(picture: "Image", side: int) -> None:
     picture.thumbnail((side, side), Resampling.BOX)
 
 
-def _framed(picture: "Image", preprocessing: Preprocessing, border: Any) -> "Image":
-    """The middle of the resized picture, with a border around it where it is smaller than the frame."""
+def _framed(picture: "Image", preprocessing: Preprocessing, border: Any, channels: int) -> npt.NDArray[np.uint8]:
+    """The middle of the resized picture, with a border around it where it is smaller than the frame, as uint8
+    (channels, height, width)."""
     from PIL import Image
 
     height, width = preprocessing.size
@@ -193,11 +204,12 @@ def _framed(picture: "Image", preprocessing: Preprocessing, border: Any) -> "Ima
         *((left + across) * picture.width / w, (top + down) * picture.height / h),
     )
     part = picture.resize((across, down), Image.Resampling[preprocessing.interpolation.upper()], box)
-    if part.size == (width, height):
-        return part
-    framed = Image.new("RGB", (width, height), border)
-    framed.paste(part, ((width - across) // 2, (height - down) // 2))
-    return framed
+    framed = part
+    if part.size != (width, height):
+        framed = Image.new("RGB", (width, height), border)
+        framed.paste(part, ((width - across) // 2, (height - down) // 2))
+    pixels = np.asarray(framed.convert("L" if channels == 1 else "RGB")).reshape(height, width, channels)
+    return np.moveaxis(pixels, -1, 0).copy()  # (height, width, C) -> (C, height, width)
 
 
 def _resized(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:

@@ -2,18 +2,19 @@
 
 import numpy as np
 
-from ..data import Split, digests_of, load_parts
+from ..data import Pictures, Split, digests_of, load_parts, sample
 from ..data.mnist import find_mnist
 from ..errors import DataError
 from ..preprocess import Preprocessing, ground_of
 from .load import Run, reading_of
 
 
-def other_kind(preprocessing: Preprocessing | None, images: np.ndarray) -> list[str]:
+def other_kind(preprocessing: Preprocessing | None, images: np.ndarray | Pictures) -> list[str]:
     """A line for everything in which images of a data set (n, C, Sh, Sw) are not as a model's preprocessing makes them,
-    judged by their pixels."""
-    if preprocessing is None:
+    judged by their pixels; none for pictures from files of their own, which it has made."""
+    if preprocessing is None or getattr(images, "names", None) is not None:
         return []
+    images = sample(images)
     lines, ground = [], ground_of(images)
     if ground not in (preprocessing.ground, None):
         lines.append(f"these images have a {ground} ground, the model's a {preprocessing.ground} one")

@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ..checkpoint import read_tensors, write_tensors
-from ..data import Split, cache_folder, digests_of
+from ..counted import counted
+from ..data import Split, cache_folder, digests_of, resized_line
 from ..errors import CheckpointError, DataError
 from ..layers import layer_of
 from ..parallel import WorkerPool, predict_logits
@@ -41,11 +42,12 @@ def embedded(splits: tuple[Split, ...], model: ViT, pool: WorkerPool, say: Say, 
     headless = _headless(model)
     digests = np.concatenate([digests_of(split.images) for split in splits])
     distinct, first, places = np.unique(digests, axis=0, return_index=True, return_inverse=True)
-    folder, began = _folder(headless, distinct), time.perf_counter()
+    resized = any(resized_line(split.images) for split in splits)
+    folder, began = _folder(headless, distinct, resized), time.perf_counter()
     starts = range(0, len(first), IMAGES_IN_A_PART)
     kept = _kept(folder, headless, [len(first[start : start + IMAGES_IN_A_PART]) for start in starts], pool)
     ready = all(part is not None for part in kept)
-    count = f"the embeddings of {len(first)} images"
+    count = f"the embeddings of {counted(len(first), 'image')}"
     once = "are computed once, since what makes them is frozen and nothing is augmented"
     _tell(say, f"{count} were computed before, and are in {folder}" if ready else f"{count} {once}")
     found = []
@@ -74,12 +76,15 @@ def _headless(model: ViT) -> ViT:
     depth = config.depth
     shapes = {name: shape for name, shape in model.params.shapes.items() if layer_of(name, depth) < depth + 2}
     size = sum(model.params[name].size for name in shapes)
-    return ViT(config, params=Params(shapes, model.params.flat[:size]))
+    return ViT(config, params=Params(shapes, model.params.flat[:size]), preprocessing=model.preprocessing)
 
 
-def _folder(model: ViT, digests: np.ndarray) -> Path | None:
-    """Where the embeddings of images with these SHA-256 (n, 32) are kept; None if there is no place for them."""
+def _folder(model: ViT, digests: np.ndarray, resized: bool) -> Path | None:
+    """Where the embeddings of images with these SHA-256 (n, 32) are kept; None if there is no place for them. resized:
+    whether the images are resized when they are read."""
     settings = {"format": FORMAT, "model": model.config.to_dict(), "device": model.device, "dtype": str(model.dtype)}
+    if resized and model.preprocessing is not None:  # the digests are those of the images before that
+        settings["preprocessing"] = model.preprocessing.to_dict()
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     key.update(np.ascontiguousarray(model.params.to("cpu").flat))
     key.update(np.ascontiguousarray(digests))

@@ -24,7 +24,7 @@ from typing import Any
 
 from ..atomic import is_private, open_regular, read_json, write_atomically
 from ..checkpoint import is_ours
-from ..data import full_name
+from ..data import short_name
 from ..errors import CheckpointError, MinivitError
 from .lock import HeldFolder, held
 from .records import RESULT, SETTINGS
@@ -60,7 +60,7 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Iterator[HeldFold
         return
     for number in itertools.count(1):
         with contextlib.ExitStack() as stack:
-            path = Path("runs") / f"{Path(full_name(data)).name}-{number}"
+            path = Path("runs") / f"{short_name(data)}-{number}"
             try:
                 folder = stack.enter_context(held(path, make=True, fresh=True))
             except (FileExistsError, CheckpointError):  # whoever makes it has it

@@ -1,12 +1,14 @@
-"""A model without a head, or before one is trained, measured by the nearest neighbours of its embeddings."""
+"""The embeddings of a data set: as features, and to measure a model, with or without a head, by nearest neighbours."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from ..data import Split, load
 from ..errors import ConfigError
 from ..neighbours import neighbour_votes
-from ..pictures import embed_images
+from ..pictures import Features, embed_images
 from ..preprocess import check_pixels
 from ..train import Evaluation
 from ..train.evaluate import judge
@@ -20,6 +22,20 @@ class Neighbours(NamedTuple):
     split: Split
     class_names: Sequence[str]
     references: int
+
+
+def embed_dataset(run: Run, data: str, threads: int = 1, progress: bool = False) -> Features:
+    """The features of a data set's images: those to train on, then those to test with, called train/0, ..., test/0, ...
+    Raises DataError, in one line, for data that do not fit the model."""
+    dataset = load(data, reading_of(run, progress))
+    splits = {"train": dataset.train, "test": dataset.test}
+    for split in splits.values():
+        check_pixels(split.images, run.model.config)
+    features = [embed_images(run.model, split.images, threads, progress) for split in splits.values()]
+    names = [f"{part}/{row}" for part, split in splits.items() for row in range(len(split.labels))]
+    class_names = dataset.class_names or [str(label) for label in range(dataset.classes)]
+    labels = np.concatenate([split.labels for split in splits.values()])
+    return Features(np.concatenate(features), labels, np.array(names, np.str_), np.array(class_names, np.str_))
 
 
 def neighbour_evaluation(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..counted import counted
 from ..data import Reading, load
 from ..rng import SHUFFLE, generator
 from ..train import TrainConfig, Trainer, TrainingError
@@ -49,10 +50,11 @@ def overfit(
             if step & (step - 1) == 0 or loss < OVERFIT_LOSS:  # 1, 2, 4, 8, ...
                 say(f"step {step}: loss {loss:.5f}")
             if loss < OVERFIT_LOSS:
-                say(f"{len(rows)} images memorised in {step} steps: the model, its gradients and the data work")
+                memorised = f"{counted(len(rows), 'image')} memorised in {counted(step, 'step')}"
+                say(f"{memorised}: the model, its gradients and the data work")
                 return
     raise TrainingError(
-        f"{len(rows)} images should be memorised, but the loss is {loss:.4f} after {OVERFIT_STEPS} steps. "
+        f"{counted(len(rows), 'image')} should be memorised, but the loss is {loss:.4f} after {OVERFIT_STEPS} steps. "
         "Look at: the learning rate (try a tenth and ten times of it), labels that contradict each other, images that "
         "are all alike, and, after changes to an operation, minivit gradcheck"
     )

@@ -5,6 +5,7 @@ import dataclasses
 import time
 from statistics import median
 
+from ..counted import counted
 from ..data import Split
 from ..errors import ConfigError
 from ..train import Prefetcher, TrainConfig, Trainer, steps_per_epoch
@@ -29,10 +30,11 @@ def within_minutes(config: TrainConfig, model: ViT, train: Split, valid: Split) 
     batches = steps_per_epoch(config.batch_size, len(train.labels))
     epoch = step * (batches + FORWARD * len(valid.labels) / config.batch_size)
     epochs = int(60 * config.minutes / epoch)
-    about = f"a step takes {1000 * step:.3g} ms here, an epoch of {batches} steps {epoch:.3g} s"
+    about = f"a step takes {1000 * step:.3g} ms here, an epoch of {counted(batches, 'step')} {epoch:.3g} s"
     if epochs < 1:
         raise ConfigError(f"{about}, which is more than --minutes {config.minutes:g}: give it more, or fewer images")
-    return dataclasses.replace(config, epochs=epochs), f"{about}: {epochs} epochs in {config.minutes:g} minutes"
+    minutes = f"{config.minutes:g} minute{'s' * (config.minutes != 1)}"
+    return dataclasses.replace(config, epochs=epochs), f"{about}: {counted(epochs, 'epoch')} in {minutes}"
 
 
 def _seconds_per_step(config: TrainConfig, model: ViT, train: Split) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import MissingPackageError
 from ..plotting import new_figure, save_figure, show_image
+from ..train import TrainConfig
 from .folder import PICTURES
 from .mistakes import Mistake
 from .records import read_metrics, read_result, read_settings
@@ -41,9 +42,11 @@ def draw_pictures(folder: Path, mistakes: Sequence[Mistake] = ()) -> str:
 def save_curves(folder: Path) -> None:
     """Draw the lines of metrics.jsonl into curves.png. Raises MissingPackageError if matplotlib is missing."""
     figure = new_figure(9, 3.6)
-    lines = read_metrics(folder)
+    lines, settings = read_metrics(folder), read_settings(folder)
+    augments = settings is None or TrainConfig.from_dict(settings["train"]).augments
+    training = "training (augmented)" if augments else "training"
     loss, error = figure.subplots(1, 2)
-    for prefix, label, colour in (("", "training (augmented)", "#0072b2"), ("valid_", "validation", "#d55e00")):
+    for prefix, label, colour in (("", training, "#0072b2"), ("valid_", "validation", "#d55e00")):
         points = [line for line in lines if line[f"{prefix}loss"] is not None]
         if not points:
             continue
@@ -58,6 +61,7 @@ def save_curves(folder: Path) -> None:
         error.yaxis.set_major_formatter("{x:g}")
         error.yaxis.set_minor_formatter("{x:g}")
     for axes in (loss, error):
+        axes.xaxis.get_major_locator().set_params(integer=True)  # there are no halves of a step
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     save_figure(figure, folder / "curves.png")

@@ -9,7 +9,6 @@ import numpy as np
 from .. import __version__
 from ..backend import device_module
 from ..data import Dataset, Pictures, Split, digests_of, full_name, load, parts, sample
-from ..errors import ConfigError
 from ..preprocess import Preprocessing
 from ..ranks import ALONE, Ranks
 from ..settings import check
@@ -51,7 +50,7 @@ def start_run(
     decide (image size, channels, classes, pixel statistics, and the patch size where none is given). init: a run, or a
     model's file, whose weights to start from instead of random ones; its config is taken over, with a new head where
     the classes are others, and `model_settings` may change in it what changes no shape (the dropouts, for example).
-    image_size: a side or (Sh, Sw) to which the pictures of a folder and the positions of `init` are resized.
+    image_size: a side or (Sh, Sw) to which the images and the positions of `init` are resized.
     skip_unreadable: leave out pictures that cannot be read, at most a tenth. for_photos: TrainConfig's fields that
     replace those of `config` where the images turn out to be photos (`train.augmentation.decided`). pixels: the
     normalisation, where `init` is another library's file that does not tell it. overwrite: replace the run that is in
@@ -81,13 +80,12 @@ def start_run(
         if base is None and config.freeze is not None:
             about = ("note: what is frozen has random weights: --init starts from a trained model",)
         if base is None:
-            check_size(dataset, image_size)
             preprocessing = dataset.preprocessing or Preprocessing.of_images(sample(images.train.images))
             model_config = config_for(images.train.images, dataset.classes, model_settings)
             model = ViT(model_config, config.seed, device=device, preprocessing=preprocessing)
         else:
             model, line = initialised_model(base, dataset, model_settings, config.seed, device)
-            doubts = other_kind(model.preprocessing, sample(images.train.images)) if not dataset.preprocessing else []
+            doubts = other_kind(model.preprocessing, images.train.images)
             about = (line, *(f"warning: {doubt}" for doubt in doubts))
         if config.minutes is not None:
             check(ranks.size == 1, "minutes are measured by one process: give the ranks a number of --epochs instead")
@@ -108,17 +106,6 @@ def start_run(
             **({"skip_unreadable": True} if skip_unreadable else {}),
         }
         return train_in(folder, settings, images, model, config, False, say, bar, (*about, why), ranks)
-
-
-def check_size(dataset: Dataset, image_size: int | tuple[int, int] | None) -> None:
-    """Raise ConfigError for an image size that was asked for and that the images do not have: only pictures that are
-    read from files of their own can be resized."""
-    height, width = dataset.train.images.shape[2:]
-    if image_size not in (None, (height, width)) and not image_size == height == width:
-        raise ConfigError(
-            f"image_size {image_size}: the images of {dataset.name} are {height} x {width} already; leave it out, or "
-            "write them as pictures into a folder for each class"
-        )
 
 
 def split_images(dataset: Dataset, config: TrainConfig) -> Images:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import to_device, to_host
+from ..counted import counted
 from ..errors import ConfigError, MinivitError, TrainingError
 from ..parallel import shards
 from ..ranks import Ranks
@@ -133,17 +134,18 @@ def threads_line(trainer: Trainer, images: int) -> str:
     on they would."""
     ranks, config, threads = trainer.pool.ranks, trainer.model.config, trainer.pool.threads
     if ranks.size == 1:
-        return f"{threads} threads"
+        return counted(threads, "thread")
     counts = sorted({int(told) for told in ranks.gather(str(threads).encode())})
     each = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     hosts = len({member["host"] for member in ranks.members})
-    line = f"{ranks.size} ranks on {hosts} machine{'s' * (hosts > 1)}, threads in each: {each}"
+    line = f"{ranks.size} ranks on {counted(hosts, 'machine')}, threads in each: {each}"
     batch = min(trainer.config.batch_size, images)
     count = len(shards(batch, config))
     if count < ranks.size:
         enough = next(size for size in itertools.count(batch) if len(shards(size, config)) >= ranks.size)
         line += (
-            f"; {ranks.size - count} of them have no work, since a batch of {batch} images is computed in {count} "
-            f"shard{'s' * (count > 1)}: all would have some from --batch-size {enough} on"
+            f"; {ranks.size - count} of them {'has' if ranks.size - count == 1 else 'have'} no work, since a batch of "
+            f"{counted(batch, 'image')} is computed in {counted(count, 'shard')}: all would have some from "
+            f"--batch-size {enough} on"
         )
     return line

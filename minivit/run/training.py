@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checkpoint import model_bytes
 from ..config import ViTConfig
+from ..counted import counted
 from ..data import Split
 from ..errors import TrainingError
 from ..machine import keep_freed_memory
@@ -122,7 +123,8 @@ def _fit(
         train, valid = in_turn(ranks, lambda: embedded((images.train, images.valid), trainer.model, own, say, bar))
     learn = f", of which {trainer.trained.flat.size} learn" if trainer.frozen else ""
     line = (
-        f"run {folder}: {trainer.model.params.flat.size} parameters{learn}, {epochs} epochs of {count} images "
+        f"run {folder}: {trainer.model.params.flat.size} parameters{learn}, {counted(epochs, 'epoch')} of "
+        f"{counted(count, 'image')} "
         f"({len(images.valid.labels)} more for validation), {_form(trainer.model.config)}, "
         f"{threads_line(trainer, count)}"
     )
@@ -169,7 +171,7 @@ def _fit(
                     reached = f"step {trainer.state.step} of {trainer.total_steps}{stop.reason}"
                     raise Interrupted(f"stopped after {reached}, everything is saved; {saves.hint}", stop.number)
                 if report and out_of_patience(metrics, patience):
-                    waited = f"{patience} epochs without a better validation accuracy or loss"
+                    waited = f"{counted(patience or 0, 'epoch')} without a better validation accuracy or loss"
                     _show(stop, say, f"stopped after epoch {report.epoch}: {waited}")
                     break
             if patience:
@@ -190,7 +192,8 @@ def _form(config: ViTConfig) -> str:
     """What the images are like, and what they are cut into."""
     colour, height, width = config.image_shape
     kind = {1: "grey", 3: "colour"}.get(colour, f"{colour} channels,")
-    return f"{kind} {height} x {width} in {config.patches} patches of {config.patch_size} x {config.patch_size}"
+    patches, side = counted(config.patches, "patch", "patches"), config.patch_size
+    return f"{kind} {height} x {width} in {patches} of {side} x {side}"
 
 
 def _unbalanced(labels: np.ndarray, config: ViTConfig) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..backend import to_device
 from ..config import ViTConfig
+from ..counted import counted
 from ..data import Dataset, sample
 from ..errors import ConfigError
 from ..initial import initial_params
@@ -64,8 +65,8 @@ def initialised_model(
     if images.shape[1:] != model.config.image_shape:
         raise ConfigError(_other_images(name, model.config, images.shape[1:]))
     settings = {**model.config.to_dict(), **model_settings}
-    classes = {"classes": dataset.classes, "class_names": dataset.class_names, "embedding": False}
-    config = ViTConfig.from_dict({**settings, **classes})
+    of_data = {"classes": dataset.classes, "class_names": dataset.class_names, "embedding": False}
+    config = ViTConfig.from_dict({**settings, **of_data})
     old = _class_names(model.config) if model.config.predicts else None
     fits = old == _class_names(config) and config.head_hidden == model.config.head_hidden
     shapes = parameter_shapes(config)
@@ -82,9 +83,10 @@ def initialised_model(
             )
         params[tensor] = before[tensor]
     made = model.preprocessing or dataset.preprocessing or Preprocessing.of_images(sample(images))
-    if dataset.preprocessing is not None:  # picture files, which this Pillow has read
+    if dataset.preprocessing is not None:  # this Pillow has read or resized them
         made = dataclasses.replace(made, pillow=pillow_version())
-    about = f"starts from {name}" + ("" if fits else f", with a new head of zeros for {dataset.classes} classes")
+    classes = counted(dataset.classes, "class", "classes")
+    about = f"starts from {name}" + ("" if fits else f", with a new head of zeros for {classes}")
     return ViT(config, params=Params(shapes, to_device(params.flat, device)), preprocessing=made), about
 
 

@@ -318,15 +318,15 @@ def test_output_for_which_there_is_no_room(command, trained, data, tmp_path):
 
 def test_bad_input_is_refused_in_one_line(trained, data, tmp_path, refused):
     assert "no data called" in refused("train", "--data", tmp_path / "nothing")
-    assert "no file train-images-idx3-ubyte" in refused("train", "--data", tmp_path)
+    assert "holds no data set: expected a folder of pictures" in refused("train", "--data", tmp_path)
     assert "holds a run already" in refused("train", "--data", data, "--out", trained, *tiny.flags())
     assert "no config.json" in refused("train", "--resume", tmp_path)
     assert "nothing: no such file or folder" in refused("eval", tmp_path / "nothing")
     assert "not a whole safetensors file" in refused("info", __file__)
     assert "threads must be at least 1" in refused("eval", trained, "--threads", "0")
     assert "test_cli.py" in refused("train", "--data", data, "--out", f"{__file__}/run", *tiny.flags(epochs=1))
-    colour = tiny.write_data(tmp_path / "colour", shape=(3, 8, 8))
-    assert "do not fit this model: expected (batch, 1, 8, 8)" in refused("eval", trained, "--data", colour)
+    four = tiny.write_data(tmp_path / "four", shape=(4, 8, 8))
+    assert "do not fit this model: expected (batch, 1, 8, 8)" in refused("eval", trained, "--data", four)
     more = tiny.write_data(tmp_path / "more", classes=5)
     assert "the data hold the label 3, which is no class of this model" in refused("eval", trained, "--data", more)
 
@@ -496,7 +496,7 @@ def test_predict(trained, tmp_path, capsys, refused):
     assert main(["predict", str(trained), *names]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name, line in zip(names, lines, strict=True):
-        guesses = re.fullmatch(re.escape(name) + r": (\d) \((.+) %\), then (\d) \((.+) %\) and (\d) \((.+) %\)", line)
+        guesses = re.fullmatch(re.escape(name) + r": (\d) \((.+) %\), then (\d) \((.+) %\), (\d) \((.+) %\)", line)
         assert {guesses.group(k) for k in (1, 3, 5)} == {"0", "1", "2"}
         chances = [float(guesses.group(k)) for k in (2, 4, 6)]
         assert chances == sorted(chances, reverse=True) and sum(chances) == pytest.approx(100, abs=0.2)

@@ -9,6 +9,7 @@ import pytest
 
 from minivit import ViT
 from minivit.cli import main
+from minivit.data import Reading, load, resized_line
 from minivit.pictures import read_features
 from minivit.preprocess import Preprocessing
 from tests.tools import tiny
@@ -56,7 +57,7 @@ def test_a_folder_is_predicted_in_chunks(model, photos, capsys):
     lines = out.splitlines()
     assert len(lines) == 70 and lines == sorted(lines)
     right = sum(Path(path).parent.name == best for path, best in re.findall(r"(.*): (\w+) \(", out))
-    assert right > 60 and re.search(r"000.png: cat \(\d+\.\d %\), then \w+ \(\d+\.\d %\) and \w+ \(", out)
+    assert right > 60 and re.search(r"000.png: cat \(\d+\.\d %\), then \w+ \(\d+\.\d %\), \w+ \(", out)
     assert (
         errors.startswith("note: the model was trained on pictures that Pillow 9.9.9 made") and errors.count("\n") == 1
     )
@@ -85,11 +86,48 @@ def test_features_are_written_with_their_names(model, photos, tmp_path, capsys):
     np.testing.assert_allclose(found.features[5], loaded.embed(pixels)[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("form", ["npz", "idx"])
+def test_features_of_a_data_set(form, model, tmp_path, capsys):
+    """Its labels are known; its images are resized for the model as pictures are."""
+    (images, labels), (more, others) = tiny.images(30, seed=1), tiny.images(12, seed=2)
+    path, size = tmp_path / "a.npz", 8
+    if form == "npz":
+        np.savez(path, x_train=images[:, 0], y_train=labels, x_test=more[:, 0], y_test=others)
+    else:
+        path, size = tiny.write_data(tmp_path / "idx", train=30, test=12, shape=(3, 10, 9)), 10
+    out, _ = ran(capsys, "embed", model / "model.safetensors", path, "--out", tmp_path / "f.npz")
+    assert out == f"42 images of 3 classes, 8 features each, are in {tmp_path / 'f.npz'}\n"
+    found = read_features(tmp_path / "f.npz")
+    assert found.names[[0, 29, 30, 41]].tolist() == ["train/0", "train/29", "test/0", "test/11"]
+    assert found.class_names.tolist() == ["0", "1", "2"]
+    loaded = ViT.load(model / "model.safetensors")
+    data = load(str(path), Reading(loaded.preprocessing, 1))
+    assert found.labels.tolist() == [*data.train.labels, *data.test.labels]
+    expected = loaded.embed(np.asarray(data.test.images))
+    np.testing.assert_allclose(found.features[30:], expected, atol=1e-5)
+    assert (resized_line(data.test.images) is None) == (size == 8)
+
+
+def test_eval_of_data_that_have_moved(tmp_path, capsys):
+    data, run = tiny.write_data(tmp_path / "data"), tmp_path / "run"
+    assert main(["train", "--data", data, "--out", str(run), *tiny.flags(epochs=1)]) == 0
+    (tmp_path / "data").rename(tmp_path / "moved")
+    for more in ([], ["--knn", 3]):
+        _, errors = ran(capsys, "eval", run, *more, status=2)
+        assert errors.endswith("; if the run's data have moved, say where they are now with --data\n")
+    _, errors = ran(capsys, "eval", run, "--data", tmp_path / "nowhere", status=2)
+    assert "no data called" in errors and "have moved" not in errors
+    ran(capsys, "eval", run, "--data", tmp_path / "moved")
+    (tmp_path / "data").mkdir()  # what is there is not said to have moved
+    _, errors = ran(capsys, "eval", run, status=2)
+    assert "holds no data set" in errors and "have moved" not in errors
+
+
 def test_features_of_some_pictures_and_of_none(model, photos, tmp_path, capsys):
     (tmp_path / "damaged.png").write_bytes(b"no picture")
     mixed = [tmp_path / "damaged.png", photos / "cat" / "000.png"]
     out, errors = ran(capsys, "embed", model / "model.safetensors", *mixed, "--out", tmp_path / "f.npz", status=2)
-    assert out.startswith("1 pictures, 8 features each") and "damaged.png" in errors
+    assert out.startswith("1 picture, 8 features each, is in ") and "damaged.png" in errors
     assert read_features(tmp_path / "f.npz").labels.tolist() == [-1]
     ran(capsys, "embed", model / "model.safetensors", mixed[0], "--out", tmp_path / "none.npz", status=2)
     assert not (tmp_path / "none.npz").exists()

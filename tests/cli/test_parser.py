@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from minivit import ViTConfig
+from minivit.cli import main
 from minivit.cli.parser import make_parser
 from minivit.train import TrainConfig
 
@@ -58,3 +59,19 @@ def test_a_choice_or_the_word_that_stands_for_none(capsys):
 def test_flags_that_are_not_given_set_nothing():
     names = {field.name for config in CONFIGS for field in dataclasses.fields(config)}
     assert not names & parsed().keys()
+
+
+def test_an_unknown_argument_shows_the_usage_of_its_command(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "run", "a.png", "--unheard", "of"])
+    errors = capsys.readouterr().err
+    assert caught.value.code == 2 and errors.startswith("usage: minivit predict ")
+    assert errors.endswith("minivit predict: error: unrecognized arguments: --unheard of\n")
+
+
+def test_the_help_says_which_patches_are_chosen(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    rule = "that of --init; else the longest that divides the images into 49 patches or more, and 7 where they are grey"
+    assert f"side of a patch in pixels; must divide the image's height and width (default: {rule} and 28 x 28)" in words

@@ -24,7 +24,7 @@ def test_the_table_of_classes():
         "class  images  recall  precision  most often confused with",
         "    0       5   60.0 %     75.0 %  2 (2 times)",
         "    1      12  100.0 %     92.3 %  -",
-        "    2       4   50.0 %     50.0 %  0 (1 times)",
+        "    2       4   50.0 %     50.0 %  0 (1 time)",
         "    3       0        -          -  -",
     ]
 
@@ -51,8 +51,8 @@ def test_classes_have_their_names():
     result = evaluation(np.array([[2, 1], [1, 1]]))
     assert class_table(result, names).splitlines() == [
         "           class  images  recall  precision  most often confused with",
-        "             cat       3   66.7 %     66.7 %  golden retriever (1 times)",
-        "golden retriever       2   50.0 %     50.0 %  cat (1 times)",
+        "             cat       3   66.7 %     66.7 %  golden retriever (1 time)",
+        "golden retriever       2   50.0 %     50.0 %  cat (1 time)",
     ]
     assert confusion_table(result, names).splitlines() == [
         "true \\ predicted   0 1",
@@ -64,7 +64,7 @@ def test_classes_have_their_names():
 def test_a_prediction_is_one_line():
     assert prediction_line("new/a.jpg", {"cat": 0.931, "dog": 0.05}) == "new/a.jpg: cat (93.1 %), then dog (5.0 %)"
     best = {"a": 0.5, "b": 0.25, "c": 0.125}
-    assert prediction_line("x\ny", best) == "x\\ny: a (50.0 %), then b (25.0 %) and c (12.5 %)"
+    assert prediction_line("x\ny", best) == "x\\ny: a (50.0 %), then b (25.0 %), c (12.5 %)"
     assert prediction_line("x", {"only": 1.0}) == "x: only (100.0 %)"
 
 

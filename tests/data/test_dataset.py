@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from minivit.data import DataError, Split, class_numbers, load, load_split, split_validation
+from minivit.data import DataError, Split, class_numbers, holds_arrays, load, load_split, split_validation
 from minivit.data.dataset import full_name
 from minivit.data.idx import read_idx, write_idx
 from minivit.data.idx_files import BUNDLED
@@ -101,10 +101,28 @@ def test_a_missing_file(tmp_path, name):
         DataError, match=f"no file {name} in .*, plain or .gz; expected the four IDX.*, found {others}$"
     ):
         load(str(tmp_path))
-    for path in tmp_path.iterdir():
-        path.unlink()
-    with pytest.raises(DataError, match="no file train-images-idx3-ubyte in .*, found nothing$"):
+
+
+def test_an_empty_folder(tmp_path):
+    """It is told what a folder may hold, and what it holds."""
+    expected = "holds no data set: expected a folder of pictures for each class in it, the four IDX files.*CIFAR's"
+    with pytest.raises(DataError, match=f"{expected} binary files, found nothing$"):
         load(str(tmp_path))
+    for name in "abcdefg":
+        (tmp_path / f"{name}.txt").touch()
+    with pytest.raises(DataError, match=f"{expected}.* found a.txt, b.txt, c.txt, d.txt, e.txt and 2 more$"):
+        load(str(tmp_path))
+
+
+def test_which_data_are_arrays(tmp_path):
+    write(tmp_path / "idx")
+    write(tmp_path / "several", {f"one-{name}": values for name, values in FILES.items()})
+    (tmp_path / "a.npz").touch()
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "photos" / "cat" / "a.png").touch()
+    arrays = ["mnist5k", "mnist", *(str(tmp_path / name) for name in ("idx", "several/one", "a.npz"))]
+    others = ["", *(str(tmp_path / name) for name in ("photos", "photos/cat/a.png", "idx/a.png", "several/two"))]
+    assert all(map(holds_arrays, arrays)) and not any(map(holds_arrays, others))
 
 
 @pytest.mark.parametrize("part, name", [("train", "train"), ("test", "t10k")])

@@ -110,8 +110,20 @@ def test_two_classes_are_needed(tmp_path, names, found):
 
 def test_a_class_without_pictures_is_refused(tmp_path):
     (two_classes(tmp_path) / "fox").mkdir()
-    with pytest.raises(DataError, match="fox holds no picture"):
+    (tmp_path / "gnu").mkdir()
+    advice = "put those of its class there, or remove the folder"
+    with pytest.raises(DataError, match=f"no picture in fox, gnu; {advice}$"):
         load(str(tmp_path))
+    lines = list(report(str(tmp_path)))  # a dry run lists them, and goes on
+    place = lines.index(f"no picture in 2 folders of classes; {advice}")
+    assert lines[place + 1 : place + 3] == ["  fox", "  gnu"] and "unreadable: none" in lines
+
+
+def test_a_class_without_a_test_picture_is_named(tmp_path):
+    two_classes(tmp_path, count=20)
+    paint(tmp_path / "eel" / "1.png", (1, 2, 3))
+    note = "there is no test picture of the class eel (1 picture): its accuracy is not measured; add some"
+    assert note in load(str(tmp_path)).notes and note in list(report(str(tmp_path)))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
@@ -240,8 +252,13 @@ def test_copies_across_classes_are_named(tmp_path):
     shutil.copy(tmp_path / "cat" / "3.png", tmp_path / "dog" / "same.png")
     shutil.copy(tmp_path / "cat" / "4.png", tmp_path / "cat" / "again.png")
     made = load(str(tmp_path))
-    assert "1 pictures are in more than one class: cat/3.png and dog/same.png" in made.notes
+    advice = "remove the copy from the class that it does not belong to, or both"
+    assert f"1 picture is in more than one class: cat/3.png and dog/same.png; {advice}" in made.notes
+    shutil.copy(tmp_path / "cat" / "2.png", tmp_path / "dog" / "z.png")
+    notes = load(str(tmp_path)).notes
+    assert f"2 pictures are in more than one class: cat/2.png and dog/z.png, ...; {advice}" in notes
     lines = list(report(str(tmp_path)))
+    assert f"copies across classes: 2; {advice}" in lines
     assert {"copies within a class: 1", "  cat/4.png = cat/again.png", "  cat/3.png = dog/same.png"} <= set(lines)
 
 

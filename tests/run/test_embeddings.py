@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import minivit.run.embeddings as embeddings
-from minivit.data import Split
+from minivit.data import Reading, Split
+from minivit.data.resized import resized_splits
 from minivit.parallel import WorkerPool
+from minivit.preprocess import Preprocessing
 from minivit.run import Interrupted, resume_run, start_run
 from minivit.run.records import read_metrics
 from minivit.run.saves import Saves
@@ -106,6 +108,20 @@ def test_another_model_or_other_images_are_computed_anew(change, computed):
         (found,) = embeddings.embedded((train,), model, pool, print, bar=False)
     assert computed == [16, 4, 16, 4]
     np.testing.assert_allclose(found.images, model.embed(train.images), rtol=1e-5, atol=1e-6)
+
+
+def test_images_that_are_resized_otherwise_are_computed_anew(computed):
+    """Their digests are those of the images before."""
+    (train,) = splits(20)
+    with WorkerPool(1) as pool:
+        for rule in ("crop", "squash", "crop"):
+            made = Preprocessing(rule, "dark", (8, 8), short_edge=10)
+            resized, _ = resized_splits([Split(train.images[:, :, 1:7, :], train.labels)], Reading(made, 1))
+            model = ViT(tiny.config(), preprocessing=made)
+            (found,) = embeddings.embedded(tuple(resized), model, pool, print, bar=False)
+            expected = model.embed(np.asarray(resized[0].images))
+            np.testing.assert_allclose(found.images, expected, rtol=1e-5, atol=1e-6)
+    assert computed == [16, 4, 16, 4]
 
 
 def test_another_head_needs_no_other_embeddings(computed):

@@ -95,8 +95,10 @@ def test_what_is_chosen_is_said_and_recorded(shapes, tmp_path):
 def test_another_size(shapes, tmp_path):
     run = train(shapes, tmp_path / "run", image_size=(14, 28))
     assert run.model.config.image_shape == (3, 14, 28) and run.model.config.patch_size == 2
-    with pytest.raises(ConfigError, match="image_size 9: the images of digits are 8 x 8 already; leave it out"):
-        train(tiny.write_data(tmp_path / "digits"), tmp_path / "other", image_size=9)
+    lines = []
+    run = train(tiny.write_data(tmp_path / "digits"), tmp_path / "other", lines, image_size=16)
+    assert lines[0] == "note: the images of 8 x 8 are resized to 16 x 16 (height x width)"
+    assert run.model.config.image_shape == (1, 16, 16) and run.model.preprocessing.size == (16, 16)
 
 
 def test_it_is_evaluated_as_it_was_trained(shapes, tmp_path):

@@ -8,9 +8,11 @@ import signal
 import numpy as np
 import pytest
 
+from minivit.data import load_split
 from minivit.data.idx import write_idx
 from minivit.errors import ConfigError
-from minivit.run import Interrupted, load_run, resume_run, start_run
+from minivit.preprocess import resized_image
+from minivit.run import Interrupted, evaluation_split, load_run, overlap, resume_run, start_run
 from minivit.train import TrainConfig
 from minivit.vit import ViT
 from tests.tools import runs, tiny
@@ -82,9 +84,9 @@ def test_a_relative_path_means_the_same_from_elsewhere(data, first, tmp_path, mo
 def test_what_does_not_fit_is_named(data, first, tmp_path):
     with pytest.raises(ConfigError, match="the model settings do not fit .* has another shape there"):
         start_run(data, str(tmp_path / "run"), {"dim": 16}, ONE_STEP, init=str(first))
-    colour = tiny.write_data(tmp_path / "colour", shape=(3, 8, 8))
-    with pytest.raises(ConfigError, match=r"reads images of \(1, 8, 8\).*, the data have \(3, 8, 8\): choose another"):
-        start_run(colour, str(tmp_path / "run"), {}, ONE_STEP, init=str(first))
+    four = tiny.write_data(tmp_path / "four", shape=(4, 8, 8))
+    with pytest.raises(ConfigError, match=r"reads images of \(1, 8, 8\).*, the data have \(4, 8, 8\): choose another"):
+        start_run(four, str(tmp_path / "run"), {}, ONE_STEP, init=str(first))
     assert not (tmp_path / "run").exists()
 
 
@@ -135,15 +137,34 @@ def test_a_model_without_classes_gets_a_head(settings, data, tmp_path):
 
 def test_another_size_has_its_positions_resized(data, first, tmp_path):
     small = tiny.write_data(tmp_path / "small", shape=(1, 12, 8))
-    with pytest.raises(ConfigError, match=r"\(1, 12, 8\): --image-size 12x8 resizes its positions"):
-        start_run(small, str(tmp_path / "run"), {}, ONE_STEP, init=str(first))
     run = start_run(small, str(tmp_path / "run"), {}, ONE_STEP, init=str(first), image_size=(12, 8))
     expected = ViT.load(first / "model.safetensors", image_size=(12, 8))
     np.testing.assert_allclose(run.model.params.flat, expected.params.flat, rtol=0, atol=1e-6)
     assert run.model.config == expected.config and run.model.preprocessing.size == (12, 8)
-    other = tiny.write_data(tmp_path / "other", shape=(1, 9, 9))
-    with pytest.raises(ConfigError, match="its patches of 4 do not divide them"):
-        start_run(other, str(tmp_path / "run2"), {}, ONE_STEP, init=str(first))
+
+
+@pytest.mark.parametrize("settings", [{}, {"freeze": "all", "augmentation": "none"}])
+def test_images_of_another_size_are_resized_for_the_model(settings, first, tmp_path, at_step, monkeypatch):
+    """And the run is resumed to the same bytes, and evaluated on them, as any other."""
+    monkeypatch.setenv("MINIVIT_DATA", str(tmp_path / "cache"))
+    data = tiny.write_data(tmp_path / "data", shape=(3, 12, 9), classes=5)
+    config = TrainConfig(epochs=3, batch_size=18, threads=1, learning_rate=0.01, **settings)
+    said = []
+    whole = start_run(data, str(tmp_path / "whole"), {}, config, init=str(first), say=said.append)
+    line = "the images of 12 x 9 are resized to 8 x 8 (height x width), and from colour to grey"
+    assert said[0] == f"note: {line}"
+    assert whole.model.config.image_shape == (1, 8, 8) and whole.model.preprocessing.pillow is not None
+    made = whole.model.preprocessing
+    expected = [resized_image(image, 1, made) for image in load_split(data, "test").images]
+    split = evaluation_split(whole, data, "test")
+    np.testing.assert_array_equal(np.asarray(split.images), expected)
+    accuracy = (whole.model.predict(np.asarray(split.images)).argmax(1) == split.labels).mean()
+    assert accuracy == whole.result["test_accuracy"] and overlap(whole, split) == 0
+    at_step(4, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(Interrupted):
+        start_run(data, str(tmp_path / "run"), {}, config, init=str(first))
+    resume_run(tmp_path / "run")
+    assert runs.same_model(tmp_path / "run", whole.folder)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +201,7 @@ def test_what_learns_is_said(data, first, tmp_path):
     said = []
     config = TrainConfig(**{**ONE_STEP.to_dict(), "freeze": "all"})
     run = start_run(data, str(tmp_path / "run"), {}, config, init=str(first), say=said.append)
-    assert f"{run.model.params.flat.size} parameters, of which 27 learn, 1 epochs" in said[0]  # 8 features, 3 classes
+    assert f"{run.model.params.flat.size} parameters, of which 27 learn, 1 epoch of" in said[0]  # 8 features, 3 classes
     before = load_run(first).model.params
     assert all(run.model.params[name].tobytes() == before[name].tobytes() for name in before if "head" not in name)
 

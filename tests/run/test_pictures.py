@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from minivit.errors import CheckpointError
+from minivit.run import pictures
 from minivit.run.mistakes import Mistake
 from minivit.run.pictures import draw_pictures, save_confusion, save_curves, save_mistakes, shortened
 from minivit.run.records import RESULT
+from minivit.train import TrainConfig
 
 LINE = {
     **{"step": 3, "epoch": 1, "loss": 0.7, "accuracy": 0.8, "learning_rate": 1e-3, "grad_norm": 2.0},
@@ -52,6 +54,28 @@ def test_a_run_without_validation(tmp_path):
 
 def test_reports_between_the_epochs(tmp_path):
     assert shows(curves(tmp_path, {"valid_loss": None, "valid_accuracy": None}, {}), 0xD55E00)
+
+
+@pytest.mark.parametrize(
+    "train, label",
+    [
+        ({}, "training (augmented)"),
+        ({"augmentation": "none"}, "training"),
+        ({"augmentation": "digits", "augment": None}, "training"),
+        ({"augmentation": "none", "mixup": 0.2}, "training (augmented)"),
+    ],
+)
+def test_what_the_curves_are_called(tmp_path, monkeypatch, train, label):
+    """And there are no halves of a step."""
+    drawn = []
+    monkeypatch.setattr(pictures, "save_figure", lambda figure, path: drawn.append(figure))
+    config = TrainConfig(**train).to_dict()
+    monkeypatch.setattr(pictures, "read_settings", lambda folder: {"train": config})
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps({**LINE, "step": n}) + "\n" for n in (1, 2, 3)))
+    save_curves(tmp_path)
+    for axes in drawn[0].axes:
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [label, "validation"]
+        assert all(tick == int(tick) for tick in axes.get_xticks())
 
 
 def test_a_run_without_errors_and_a_single_report(tmp_path):

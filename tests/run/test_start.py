@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 import minivit.run.training
@@ -173,6 +174,9 @@ def test_the_default_is_the_first_free_name(data, tmp_path, monkeypatch):
     (tmp_path / "runs" / "digits-2").mkdir(parents=True)
     names = [start(data, None, epochs=1).folder.as_posix() for _ in range(2)]
     assert names == ["runs/digits-1", "runs/digits-3"]
+    (images, labels), (more, others) = tiny.images(30), tiny.images(9)
+    np.savez(tmp_path / "small.npz", x_train=images[:, 0], y_train=labels, x_test=more[:, 0], y_test=others)
+    assert start("small.npz", None, epochs=1).folder.as_posix() == "runs/small-1"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has links for some users only")
