@@ -3,12 +3,15 @@
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import __version__
+from ..blas import BLAS
 from ..errors import CheckpointError
 from ..learn.copies import Bug
 from ..learn.tape import Tape, norm, record
@@ -54,7 +57,7 @@ class Session:
 
     def meta(self) -> dict[str, Any]:
         """The models, the pictures that can be chosen, and the planted bugs."""
-        with self._lock:
+        with self._alone():
             models = []
             for model in self._models.values():
                 live = model.key == "run" and self._folder is not None
@@ -64,19 +67,19 @@ class Session:
 
     def run(self, request: Request) -> dict[str, Any]:
         """The summary of a run."""
-        with self._lock:
+        with self._alone():
             kept = self._kept(request)
             found = {**answers.summary(kept.tape, kept.picture), "made": _made(kept.drawing)}
             return found if kept.moved is None else {**found, "before": kept.before, "moved": kept.moved}
 
     def check(self, request: Request) -> dict[str, Any]:
         """Which gradients of a run are wrong."""
-        with self._lock:
+        with self._alone():
             return answers.check(self._kept(request).tape)
 
     def tensors(self, request: Request, names: list[str]) -> dict[str, Any]:
         """Whole tensors of a run. Raises RequestError for an unknown name."""
-        with self._lock:
+        with self._alone():
             tape = self._kept(request).tape
             if unknown := [name for name in names if name not in tape.steps]:
                 raise RequestError(f"there is no tensor called {unknown[0]!r}")
@@ -84,7 +87,7 @@ class Session:
 
     def slope(self, request: Request, name: str, entry: tuple[int, ...]) -> dict[str, Any]:
         """The finite difference of an entry. Raises RequestError if there is no such entry."""
-        with self._lock:
+        with self._alone():
             tape = self._kept(request).tape
             if name not in tape.steps:
                 raise RequestError(f"there is no tensor called {name!r}")
@@ -95,7 +98,7 @@ class Session:
 
     def sources(self, model: str, bug: str) -> dict[str, Any]:
         """The code that runs with a bug."""
-        with self._lock:
+        with self._alone():
             return describe.sources(describe.tensors(self._first(self._model(model))), self._bug(bug))
 
     def picture(self, model: str, grey: np.ndarray) -> str:
@@ -122,7 +125,7 @@ class Session:
         read at the next look."""
         if self._folder is None:
             return {}
-        with self._lock:
+        with self._alone():
             try:
                 if in_training(self._folder):
                     model = last_save(self._folder)
@@ -134,6 +137,17 @@ class Session:
             except (CheckpointError, OSError):
                 pass
             return {**progress(self._folder), "save": self._models["run"].save, "seconds": SECONDS}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One request at a time, with one thread of BLAS: a pass of one picture is so little work that a second thread
+        is waited for longer than it helps, above all where something else is running."""
+        with self._lock:
+            user = BLAS.limit()
+            try:
+                yield
+            finally:
+                BLAS.release(user)
 
     def _kept(self, request: Request) -> Kept:
         """The tape of a request, computed unless it is among the last ones."""
