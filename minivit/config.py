@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from .counted import counted
 from .ops.normal_cdf import FORMS
 from .ops.pool import POOLS
 from .ops.resize import DIALECTS
@@ -110,14 +111,17 @@ class ViTConfig:
         for name, default in (("pixel_mean", 0.0), ("pixel_std", 1.0)):
             value = getattr(self, name)
             value = (default,) * self.channels if value is None else value
-            check(len(value) == self.channels, f"{name} needs one value for each of {self.channels} channels")
+            check(
+                len(value) == self.channels, f"{name} needs one value for each of {counted(self.channels, 'channel')}"
+            )
             object.__setattr__(self, name, value)
         assert self.pixel_std is not None
         check(all(std > 0 for std in self.pixel_std), f"pixel_std must be positive, not {self.pixel_std}")
         if self.class_names is not None:
+            classes = counted(self.classes or 0, "class", "classes")
             check(
                 len(self.class_names) == len(set(self.class_names)) == self.classes,
-                f"class_names needs a different name for each of {self.classes} classes, not {self.class_names!r}",
+                f"class_names needs a different name for each of {classes}, not {self.class_names!r}",
             )
 
     @property

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from .config import ViTConfig
+from .counted import counted
 from .muon import Matrices
 from .params import Params
 from .settings import check
@@ -36,7 +37,10 @@ def frozen_layers(freeze: int | str | None, config: ViTConfig) -> int:
         return 0
     if isinstance(freeze, str):
         return config.depth + 2
-    check(freeze <= config.depth, f"freeze is {freeze}, but the model has {config.depth} blocks: freeze fewer, or all")
+    check(
+        freeze <= config.depth,
+        f"freeze is {freeze}, but the model has {counted(config.depth, 'block')}: freeze fewer, or all",
+    )
     return freeze + 1
 
 

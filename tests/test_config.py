@@ -77,7 +77,7 @@ WRONG = {
     r"attention_dropout is a probability .* not -0.1": {"attention_dropout": -0.1},
     "drop_path must be finite .* not nan": {"drop_path": math.nan},
     "pixel_mean needs one value for each of 3 channels": {"channels": 3, "pixel_mean": (0.5,)},
-    "pixel_std needs one value for each of 1 channels": {"pixel_std": (0.5, 0.5)},
+    "pixel_std needs one value for each of 1 channel": {"pixel_std": (0.5, 0.5)},
     "pixel_std must be positive": {"pixel_std": (0.0,)},
 }
 NOT_COUNTS = {"dim": 64.0, "heads": "4", "depth": True, "classes": "ten", "image_size": 28.0, "head_hidden": 2.5}

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..counted import counted
 from .convention import NotAnArray, as_array, is_numbers
 from .report import Row
 
@@ -97,8 +98,9 @@ def _is_array_of(lists: list[Any], shape: tuple[int, ...]) -> bool:
 
 
 def _miscounted(count: int, checked: Sequence[str]) -> Row:
+    gradients, inputs = counted(count, "gradient"), counted(len(checked), "input")
     return Row.failed(
         "gradients", (count,),
-        f"backward returned {count} gradients for {len(checked)} inputs ({', '.join(checked)}): return one for each, "
+        f"backward returned {gradients} for {inputs} ({', '.join(checked)}): return one for each, "
         "in this order or in a dictionary by name, and name the arrays that have none in `fixed`",
     )  # fmt: skip

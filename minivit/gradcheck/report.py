@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..counted import counted
 from ..errors import MinivitError
 
 TITLES = {
@@ -167,14 +168,16 @@ class Results(NamedTuple):
         for name in list(failed)[:EXPLAINED]:
             yield from (report.short_summary() for report in failed.pop(name))
         if failed:
-            yield f"{len(failed)} more fail; causes were sought for the first {EXPLAINED} (--op NAME asks for another):"
+            more = "1 more fails" if len(failed) == 1 else f"{len(failed)} more fail"
+            yield f"{more}; causes were sought for the first {EXPLAINED} (--op NAME asks for another):"
         for name, reports in failed.items():
             rows = {row.tensor: row for report in reports for row in report.failed}
             yield f"{name}: FAILED: {_some(list(rows.values()), len(reports[0].rows))}"
 
     def _last_line(self, methods: list[str]) -> str:
         failed = sum(not report.passed for report in self.reports)
-        verdict = f"FAILED: {failed} of {len(self.reports)} checks" if failed else f"{len(self.reports)} checks passed"
+        checks = counted(len(self.reports), "check")
+        verdict = f"FAILED: {failed} of {checks}" if failed else f"{checks} passed"
         worst = ((method, *self.worst(method)) for method in methods)
         errors = [f"{row.error} by {TITLES[method]} ({name}: {row.tensor})" for method, name, row in worst]
         return f"{verdict}; worst relative error {', '.join(errors)}"

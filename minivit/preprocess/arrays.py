@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend import Array, array_module
 from ..config import ViTConfig
+from ..counted import counted
 from ..errors import DataError, DataTypeError, DataWarning
 from ..ops.loss import check_labels
 
@@ -71,7 +72,8 @@ def _check_labels_of(count: int, labels: np.ndarray, config: ViTConfig) -> None:
         raise DataError("the model has a head that gives an embedding, so labels teach it nothing")
     if labels.shape not in ((count,), (count, config.classes)):
         raise DataError(
-            f"labels of shape {labels.shape} do not fit {count} images and {config.classes} classes: "
+            f"labels of shape {labels.shape} do not fit {counted(count, 'image')} and "
+            f"{counted(config.classes, 'class', 'classes')}: "
             f"expected ({count},) class numbers or ({count}, {config.classes}) probabilities"
         )
     check_labels(labels, config.classes)

@@ -16,7 +16,7 @@ def other_kind(preprocessing: Preprocessing | None, images: np.ndarray | Picture
         return []
     images = sample(images)
     lines, ground = [], ground_of(images)
-    if ground not in (preprocessing.ground, None):
+    if images.shape[1] == 1 and ground not in (preprocessing.ground, None):  # photos in colour have all kinds
         lines.append(f"these images have a {ground} ground, the model's a {preprocessing.ground} one")
     elif preprocessing.rule == "digit" and Preprocessing.of_images(images).rule != "digit":
         lines.append("these images are not centred and scaled as MNIST's digits are, and the model's were")

@@ -5,6 +5,7 @@ import math
 from collections import Counter
 
 from ..config import ViTConfig
+from ..counted import counted
 from .load import Description, preprocessing_of
 from .plan import numberless
 from .settle import ASKED
@@ -25,7 +26,7 @@ def report(description: Description) -> str:
     lines.append(f"{'parameter':<{width}}  {'tensor in the file':<{other}}  shape there")
     lines += [f"{ours + part:<{width}}  {name:<{other}}  {shape}" for ours, part, name, shape in rows]
     kinds = ", ".join(f"{number} of {dtype}" for dtype, number in dtypes.items())
-    lines += [f"{len(rows)} tensors ({kinds}), {count:,} values", ""]
+    lines += [f"{counted(len(rows), 'tensor')} ({kinds}), {count:,} values", ""]
     shown = {**values, **{name: "not told" for name in questions if name != "pixels"}}
     if "pixels" in questions:
         shown.update(pixel_mean="not told", pixel_std="not told")
@@ -41,7 +42,7 @@ def report(description: Description) -> str:
     lines += [f"note: {note}" for note in told.notes]
     for title, names in (("not used", plan.unused), ("not understood", plan.unknown)):
         if names:
-            lines += ["", f"{title}: {len(names)} tensors", *(f"  {line}" for line in grouped(names))]
+            lines += ["", f"{title}: {counted(len(names), 'tensor')}", *(f"  {line}" for line in grouped(names))]
     if questions:
         lines += ["", "to load it, give " + ", ".join(ASKED[question] for question in questions)]
     return "\n".join(lines)

@@ -96,7 +96,7 @@ def test_a_model_without_classes_attends_and_predicts_nothing(shapes, config, tm
 
 def test_gradients_of_another_library_s_model(folder, capsys):
     assert main(["gradcheck", "--model", str(folder), "--method", "complex"]) == 0
-    assert "1 checks passed" in capsys.readouterr().out
+    assert "1 check passed" in capsys.readouterr().out
 
 
 def test_eval_of_data_that_do_not_fit_is_one_line(folder, tmp_path, capsys):

@@ -116,4 +116,4 @@ def test_after_three_failures_one_line_each():
 def test_a_failure_without_a_number_prints_none():
     lines = str(Results((report(BROKEN),))).splitlines()
     assert lines[1] == "linear   1        - FAILED gamma"
-    assert lines[-1] == "FAILED: 1 of 1 checks; worst relative error - by central differences (linear: gamma)"
+    assert lines[-1] == "FAILED: 1 of 1 check; worst relative error - by central differences (linear: gamma)"
