@@ -49,7 +49,7 @@ def test_info_says_what_is_left_over_and_what_is_asked(tmp_path, capsys):
     assert main(["info", str(tmp_path / "clip")]) == 0
     out = capsys.readouterr().out
     assert "not used: 30 tensors\n" in out and "  transformer.resblocks.{i}.ln_1.weight (2)\n" in out
-    assert "not understood: 1 tensors\n  visual.extra\n" in out
+    assert "not understood: 1 tensor\n  visual.extra\n" in out
     assert "gelu              not told\n" in out
     assert "to load it, give --gelu (erf, tanh or quick), --heads" in out
 

@@ -59,7 +59,9 @@ def test_gradients_for_all_inputs_or_for_those_that_are_checked():
 def test_another_number_of_gradients_is_a_failure(count):
     (row,) = check(lambda *gradients: (*gradients, 1.0)[:count] if count < 4 else (*gradients, 1.0)).failed
     assert row.tensor == "gradients"
-    assert row.problem.startswith(f"backward returned {count} gradients for 3 inputs (x, w, b): return one for each")
+    assert row.problem.startswith(
+        f"backward returned {count} gradient{'s' * (count > 1)} for 3 inputs (x, w, b): return one for each"
+    )
 
 
 @pytest.mark.parametrize("x", [np.ones(3), np.ones((2, 3)), np.ones((2, 2, 2)), np.array(1.0)])
