@@ -33,6 +33,8 @@ def train(arguments: argparse.Namespace) -> None:
     recipe = recipe_called(arguments.recipe, has_model=(arguments.init or arguments.resume) is not None)
     if recipe is DEFAULT and (arguments.resume is not None or arguments.overfit_batch):
         recipe = Recipe("of a run that is begun, or of none: only what was said counts")
+    if recipe is DEFAULT and arguments.init is not None:
+        recipe = dataclasses.replace(recipe, model={})  # the model is that of --init
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
     for_photos = {name: value for name, value in recipe.photos.items() if name not in settings[1]}
     data = DEFAULT_DATA if arguments.data is None else arguments.data  # an empty name is a mistake

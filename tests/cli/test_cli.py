@@ -538,7 +538,7 @@ def test_info(trained, capsys):
     out = capsys.readouterr().out
     numbers = [int(line.split()[-1].replace(",", "")) for line in out.splitlines() if re.match(r"[\w.]+ +\(\d", line)]
     total = json.loads((trained / "result.json").read_text())["parameters"]
-    assert len(numbers) == 32 and sum(numbers) == total
+    assert len(numbers) == 31 and sum(numbers) == total
     assert re.search(r"^blocks\.1\.attn\.qkv\.weight +\(8, 24\) +192$", out, re.MULTILINE)
     assert re.search(rf"^total +{total:,} +\({4 * total:,} bytes, float32\)$", out, re.MULTILINE)
     assert re.search(r"^patch_size +4$", out, re.MULTILINE) and "seed 0: test accuracy" in out.splitlines()[-1]
