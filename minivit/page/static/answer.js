@@ -11,7 +11,7 @@ function Answer({ answer, names, label, fixed, onLabel, before }) {
   return html`<section class="answer">
     <h3>${w.answer}</h3>
     <p class="says" role="status" data-prediction=${names[best]}>${w.was(w.says(names[best], percent(answer.probabilities[best])), before)}</p>
-    <fieldset><legend>${w.flows}</legend>
+    <fieldset class=${names.some((name) => name.length > 2) ? "named" : ""}><legend>${w.flows}</legend>
       ${order.map((k) => html`<label key=${k} class=${k === answer.label ? "chosen" : ""}>
         <input type="radio" name="label" value=${k} checked=${k === (label === undefined || label === null ? answer.label : label)} disabled=${fixed && k !== answer.label} onChange=${() => onLabel(k)} />
         <span class="class">${names[k]}</span><span class="bar"><i style=${{ width: `${100 * answer.probabilities[k]}%` }}></i></span>
