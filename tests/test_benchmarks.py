@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import against, contenders, epoch, harness, scaling
+from benchmarks import against, contenders, epoch, harness, ranks, scaling
 from benchmarks.harness import HEADER, Ratio, best, comparison, machine, markdown, paired, run_child, run_rounds, series
 from benchmarks.products import BareProducts, flops, forward_products
 from benchmarks.workload import MODELS, Job
@@ -270,3 +270,32 @@ def test_another_checkout_is_measured_in_the_same_rounds():
 def test_without_a_card_the_rows_say_so():
     table = command("step", "--device", "gpu")
     assert table.count("did not run") == 2 and "no card" in table
+
+
+def test_the_predicted_step_of_ranks():
+    """Five shards on two threads: three rounds for one rank, of three and two shards two and one for two ranks."""
+    costs = ranks.Costs(shards=5, threads=2, shard=0.1, fixed=0.01, size=800, additions=8000.0)
+    assert costs.parts(1, 1e-3, 400.0) == pytest.approx((0.3, 0.01, 0))
+    assert costs.parts(2, 1e-3, 400.0) == pytest.approx((0.2, 0.01, 2 * 1e-3 + 800 / 400 + 0.1))
+    assert costs.parts(8, 1e-3, 400.0) == pytest.approx((0.1, 0.01, 14 * 1e-3 + 2 * 7 / 8 * 800 / 400 + 0.1))
+
+
+def test_where_more_ranks_stop_paying():
+    costs = ranks.Costs(shards=16, threads=1, shard=0.1, fixed=1e-4, size=8, additions=1e9)
+    table, sentences = ranks.prediction(costs, batch=32)
+    assert len(table.splitlines()) == 2 + 11 and len(sentences) == len(ranks.NETWORKS)
+    assert all("up to 16 ranks" in sentence and "the 16 shards" in sentence for sentence in sentences)
+    slow, _ = ranks.prediction(costs._replace(size=10**10), batch=32), None
+    assert all("up to 1 ranks" in sentence or "up to 2 ranks" in sentence for sentence in slow[1])
+
+
+def test_the_table_of_ranks_compares_bytes_and_marks_what_proves_no_speed():
+    def of(step, digest="a", same=True):
+        return {"step": step, "exchange": 0.001, "sent": 2e6, "threads": 1, "digest": digest, "same": same}
+
+    reports = {1: [of(0.4), of(0.8)], 2: [of(0.2), of(0.5)], 4: [of(0.1), of(0.1, digest="b")]}
+    one, two, four = ranks.table_of_ranks(reports, cores=2).splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in (one, two, four)]
+    assert cells[0] == ["1", "1", "600.0", "1.00", "2.00", "1.00", "yes"]
+    assert cells[1][5:] == ["1.80", "yes"]
+    assert cells[2][5:] == ["more ranks than cores: no speed", "NO"]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ranks import main as benchmark
 from tests.tools import tiny
 
 pytestmark = pytest.mark.mpi
@@ -241,3 +242,12 @@ def test_a_launcher_of_another_library_is_noticed(monkeypatch):
     status, out, errors, _ = job(monkeypatch, 1, "eval", "pretrained", OMPI_COMM_WORLD_SIZE=2)
     assert (status, out) == (2, "") and errors.count("\n") == 1
     assert "2 processes were started, but mpi4py's library (" in errors and ") sees 1: use the mpiexec" in errors
+
+
+def test_the_benchmark_of_ranks(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ranks", *"--models default --rounds 1 --steps 1 --batch 8 --predict 64".split()])
+    benchmark()
+    out = capsys.readouterr().out
+    rows = [line for line in out.splitlines() if line.startswith(("| 1 ", "| 2 ", "| 4 "))]
+    assert len(rows) == 9 and all(row.endswith("| yes                   |") for row in rows[:3])
+    assert "86,567,656 parameters" in out
