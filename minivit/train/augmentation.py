@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
+from ..counted import counted
 from ..data import Pictures, parts
 from ..rng import AUGMENTATION, ELASTIC, ERASING, MIRROR, MIXING, PHOTOS, generator
 from .augment import STRONGEST, random_affine
@@ -44,7 +45,7 @@ def decided(
     epochs, because = config.epochs_for(len(images)), ""
     if config.augment == "auto":
         strength = min(STRONGEST, math.sqrt(epochs) / 5)
-        config, because = dataclasses.replace(config, augment=float(f"{strength:.2g}")), f" for {epochs} epochs"
+        config, because = dataclasses.replace(config, augment=float(f"{strength:.2g}")), f" for {counted(epochs, 'epoch')}"
     mirror = bool(config.augment) and kind == "photos" and not grey if config.mirror is None else config.mirror
     config = dataclasses.replace(config, augmentation=kind, mirror=mirror)
     if not config.augment or kind == "none":
