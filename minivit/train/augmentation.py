@@ -44,8 +44,8 @@ def decided(
         config = dataclasses.replace(config, **(for_photos or {}))
     epochs, because = config.epochs_for(len(images)), ""
     if config.augment == "auto":
-        strength = min(STRONGEST, math.sqrt(epochs) / 5)
-        config, because = dataclasses.replace(config, augment=float(f"{strength:.2g}")), f" for {counted(epochs, 'epoch')}"
+        strength = float(f"{min(STRONGEST, math.sqrt(epochs) / 5):.2g}")
+        config, because = dataclasses.replace(config, augment=strength), f" for {counted(epochs, 'epoch')}"
     mirror = bool(config.augment) and kind == "photos" and not grey if config.mirror is None else config.mirror
     config = dataclasses.replace(config, augmentation=kind, mirror=mirror)
     if not config.augment or kind == "none":
