@@ -24,7 +24,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "image_size": (28, 28), "patch_size": 4, "channels": 1, "classes": 10,
         "dim": 64, "depth": 6, "heads": 4, "mlp_dim": 128, **SWITCHES,
     },
-    "default": {  # what `minivit train` trains without a recipe
+    "default": {  # ViTConfig's defaults
         "image_size": (28, 28), "patch_size": 7, "channels": 1, "classes": 10,
         "dim": 64, "depth": 4, "heads": 4, "mlp_dim": 128, **SWITCHES,
     },

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info
 import minivit
 from minivit import Params, ViT, cross_entropy_backward, cross_entropy_forward, vit_backward
 from minivit.data import Split
+from minivit.data.resized import Resized
 from minivit.errors import MinivitError
 from minivit.masks import draw_masks
 from minivit.optim import AdamWState, adamw_step
@@ -136,6 +137,10 @@ OBJECTS = {  # name: (what makes it, what it does)
         lambda: NotFinite("loss nan", *BATCH),
         lambda error: (str(error), values((error.images, error.labels))),
     ),
+    "Resized": (
+        lambda: Resized(SPLIT.images, 3, Preprocessing(rule="crop", size=(5, 7), interpolation="bilinear")),
+        lambda images: values(images[[0, 3]]),
+    ),
     "Run": (lambda: Run(None, model(), {}, None), lambda run: learns(run.model)),
 }
 COVERED = {  # the remaining classes that hold arrays: parts of what stands above, or never copied
@@ -144,7 +149,7 @@ COVERED = {  # the remaining classes that hold arrays: parts of what stands abov
     "MlpCache", "PatchDropoutCache", "GeluCache", "PoolCache", "PatchEmbedCache", "CrossEntropyCache",
     "Chunk", "Features", "Mistake", "Confusion", "Neighbours",
     "RunningSums", "Dataset", "Pictures", "Loaded", "Decoded", "ImageFolder",
-    "Base", "Ranks", "Line", "Passes", "Recorded", "Digits", "Drawing", "Guard", "Kept", "Shown",
+    "Base", "Ranks", "Line", "Passes", "Recorded", "Digits", "Drawing", "Examples", "Guard", "Kept", "Shown",
     "Prefetcher", "Display", "Images", "Saves", "Walk", "Place", "Gradient", "Operation", "Step",
 }  # fmt: skip
 
