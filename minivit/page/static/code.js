@@ -20,10 +20,9 @@ function Code({ place, sources, onPoint, answerOf, changed }) {
   let step = null;
   return html`<section class="source">
     <h4>${place.backward ? w.sourceBack : w.source} <code class="place">${found.file}:${place.line}</code></h4>
-    ${changed && html`<p class="hint">${w.changedSource}</p>`}
+    ${changed && place.backward && html`<p class="hint">${w.changedSource}</p>`}
     <div class="code" ref=${box} tabindex="0" role="region" aria-label=${w.source}><ol>${found.lines.map((line) => html`<li key=${line.number} class=${line.number === place.line ? "marked" : ""} aria-current=${line.number === place.line ? "true" : null}>
-      <span class="number">${line.number}</span><code>${line.text || " "}</code>
-      ${onPoint && line.text.trim() && html`<button class="point" onClick=${() => onPoint(found.file, line.number)} title=${w.pointAt} aria-label=${`${w.pointAt}: ${line.number}`}>?</button>`}</li>`)}</ol></div>
+      <span class="number">${line.number}</span>${onPoint && html`<span class="pointing">${line.text.trim() && html`<button class="point" onClick=${() => onPoint(found.file, line.number)} title=${w.pointAt} aria-label=${`${w.pointAt}: ${line.number}`}>?</button>`}</span>`}<code>${line.text || " "}</code></li>`)}</ol></div>
     ${answerOf && html`<p role="status" class=${answerOf.right ? "agree" : "agree wrong"}>${answerOf.right ? w.right : w.wrongLine}</p>`}
     <h4>${place.backward ? w.derivation : w.docs} <code class="place">${w.explain(found.explain)}</code></h4>
     <div class="doc" ref=${doc} tabindex="0" role="region" aria-label=${w.derivation}>${doclines.map((text, i) => {
