@@ -1,13 +1,14 @@
 """Ranks change nothing: not a bit with their number. Here they are threads; tests/mpi runs them as MPI does."""
 
 import operator
+import os
 import random
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from minivit import ViTConfig, cross_entropy_backward, cross_entropy_forward, vit_backward, vit_forward
+from minivit import ViT, ViTConfig, cross_entropy_backward, cross_entropy_forward, vit_backward, vit_forward
 from minivit.errors import ConfigError
 from minivit.initial import initial_params
 from minivit.masks import draw_masks
@@ -15,7 +16,7 @@ from minivit.parallel import WorkerPool, loss_and_grads, predict_logits, shards
 from minivit.ranks import ALONE, Ranks, started_ranks, subtrees, tree_sum
 from minivit.rng import DROPOUT, generator
 from minivit.run.settings import config_for
-from minivit.train import RECIPES, TrainConfig, recipe_called
+from minivit.train import RECIPES, TrainConfig, Trainer, recipe_called
 from tests.tools import tiny
 from tests.tools.thread_ranks import in_ranks
 
@@ -171,6 +172,58 @@ def test_predictions_are_shared_out(images, size, monkeypatch):
     for logits in in_ranks(size, act):
         assert logits.tobytes() == alone.tobytes() and logits.shape == alone.shape and logits.flags.writeable
     assert sum(seen) == len(shards(images, CONFIG))
+
+
+ON_MACHINES = [  # the cores that each rank found, by machine, and how many threads each should use
+    ({"a": [range(8)]}, [8]),
+    ({"a": [range(8)] * 2}, [4, 4]),
+    ({"a": [range(3)] * 2}, [1, 1]),  # 2 each would be more than there are
+    ({"a": [range(2)] * 4}, [1] * 4),  # fewer cores than ranks
+    ({"a": [range(8)] * 2, "b": [range(8)] * 2}, [4] * 4),  # the same numbers, but other cores
+    ({"a": [range(6)] * 3, "b": [range(6)]}, [2, 2, 2, 6]),
+    ({"a": [[0], [1]]}, [1, 1]),  # bound to a core each, as Open MPI does
+    ({"a": [[0, 1, 2], [3, 4, 5]]}, [3, 3]),
+]
+
+
+@pytest.mark.parametrize("machines, threads", ON_MACHINES)
+def test_ranks_share_the_cores_that_they_found(machines, threads, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("minivit.machine._quota", lambda *files: None)
+    ranks = Ranks()
+    ranks.members = [{"host": host, "cores": [*cores]} for host, found in machines.items() for cores in found]
+    ranks.size = 4 if len(ranks.members) == 4 else 1  # which the pool looks at
+    monkeypatch.setattr("minivit.machine.own_cores", lambda: ranks.members[ranks.rank]["cores"])
+    model = ViT(CONFIG)
+    for rank, expected in enumerate(threads):
+        ranks.rank = rank
+        assert ranks.threads == Trainer(model, ranks=ranks).pool.threads == expected
+        assert Trainer(model, TrainConfig(threads=5), ranks=ranks).pool.threads == 5
+
+
+def test_omp_num_threads_is_for_each_rank(monkeypatch):
+    monkeypatch.setattr("minivit.machine._quota", lambda *files: None)
+    monkeypatch.setattr("minivit.machine.own_cores", lambda: [*range(8)])
+    ranks = Ranks()
+    ranks.members = [{"host": "a", "cores": [*range(8)]}] * 2
+    for asked, threads in (("3", 3), ("7", 4)):
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+        assert ranks.threads == threads
+
+
+@pytest.mark.parametrize(
+    "place, given, card",
+    [(0, None, "0"), (2, None, "2"), (2, "5,7,9", "9"), (2, "5,7", "5"), (1, "GPU-a,GPU-b", "GPU-b")],
+)
+def test_every_rank_of_a_machine_takes_a_card(place, given, card, monkeypatch):
+    ranks = Ranks()
+    ranks.size, ranks.rank = 4, 1 + place  # the first rank is on another machine
+    ranks.members = [{"host": host} for host in "baaa"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given or "")
+    if given is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    ranks.take_card()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == card
 
 
 @pytest.mark.parametrize("size", [3, 5, 6, 12])
