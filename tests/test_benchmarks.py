@@ -274,19 +274,25 @@ def test_without_a_card_the_rows_say_so():
 
 def test_the_predicted_step_of_ranks():
     """Five shards on two threads: three rounds for one rank, of three and two shards two and one for two ranks."""
-    costs = ranks.Costs(shards=5, threads=2, shard=0.1, fixed=0.01, size=800, additions=8000.0)
-    assert costs.parts(1, 1e-3, 400.0) == pytest.approx((0.3, 0.01, 0))
-    assert costs.parts(2, 1e-3, 400.0) == pytest.approx((0.2, 0.01, 2 * 1e-3 + 800 / 400 + 0.1))
-    assert costs.parts(8, 1e-3, 400.0) == pytest.approx((0.1, 0.01, 14 * 1e-3 + 2 * 7 / 8 * 800 / 400 + 0.1))
+    costs = ranks.Costs(5, threads=2, shard=0.1, augmentation=0.01, optimiser=0.02, size=800, additions=8000.0)
+    network = ranks.Network("slow", latency=1e-3, bandwidth=400.0)
+    assert costs.parts(1, network) == pytest.approx((0.3, 0.01, 0.02, 0))
+    assert costs.parts(2, network) == pytest.approx((0.2, 0.01, 0.02, 2 * 1e-3 + 800 / 400 + 0.1))
+    assert costs.parts(8, network) == pytest.approx((0.1, 0.01, 0.02, 14 * 1e-3 + 2 * 7 / 8 * 800 / 400 + 0.1))
 
 
 def test_where_more_ranks_stop_paying():
-    costs = ranks.Costs(shards=16, threads=1, shard=0.1, fixed=1e-4, size=8, additions=1e9)
-    table, sentences = ranks.prediction(costs, batch=32)
-    assert len(table.splitlines()) == 2 + 11 and len(sentences) == len(ranks.NETWORKS)
-    assert all("up to 16 ranks" in sentence and "the 16 shards" in sentence for sentence in sentences)
-    slow, _ = ranks.prediction(costs._replace(size=10**10), batch=32), None
-    assert all("up to 1 ranks" in sentence or "up to 2 ranks" in sentence for sentence in slow[1])
+    """Sixteen shards, which cost all there is; then a slow network; then augmentation, which every rank does."""
+    costs = ranks.Costs(16, threads=1, shard=0.1, augmentation=1e-4, optimiser=1e-4, size=8, additions=1e9)
+    networks = [ranks.Network("fast", 1e-6, 1e9), ranks.Network("slow", 10.0, 1e9)]
+    table, (fast, slow, most) = ranks.prediction(costs, networks)
+    lines = table.splitlines()
+    assert len(lines) == 2 + 11 and lines[6].split() == "| 16 | 0.1 | 16 | 300 | 0.00533 |".split()
+    assert fast.startswith("fast (1 µs, 8 Gb/s): ") and "up to 16 ranks, 16 times as fast as one" in fast
+    assert "Of their step 100 % are the 16 shards, 0 % augmenting" in fast
+    assert "up to 1 rank, 1 times as fast" in slow and "more than 8000 times as fast" in most
+    _, (fast, _, most) = ranks.prediction(costs._replace(augmentation=0.7), networks)
+    assert "up to 2 ranks, 1.53 times" in fast and "47 % augmenting" in fast and "more than 3.29 times" in most
 
 
 def test_the_table_of_ranks_compares_bytes_and_marks_what_proves_no_speed():
