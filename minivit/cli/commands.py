@@ -32,7 +32,7 @@ def train(arguments: argparse.Namespace) -> None:
     settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
     recipe = recipe_called(arguments.recipe, has_model=(arguments.init or arguments.resume) is not None)
     if recipe is DEFAULT and (arguments.resume is not None or arguments.overfit_batch):
-        recipe = Recipe("of a run that is begun, or of none: only what was said counts")
+        recipe = Recipe("the given flags alone")  # a resumed run has its settings, and the check has its own
     if recipe is DEFAULT and arguments.init is not None:
         recipe = dataclasses.replace(recipe, model={})  # the model is that of --init
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}

@@ -1,10 +1,16 @@
 """A server of the page, and Chromium to look at it: for the group `browser`."""
 
 import shutil
+import signal
 import threading
 from types import SimpleNamespace
 
 import pytest
+
+from minivit.run import Interrupted
+from minivit.run.display import Display
+from tests.tools import tiny
+from tests.tools.runs import start
 
 TOKEN = "token-of-the-tests"
 
@@ -24,6 +30,23 @@ def serve(session):
         listening.close()
 
     return f"http://127.0.0.1:{listening.getsockname()[1]}/{TOKEN}/", stop
+
+
+def interrupted_run(tmp_path, monkeypatch, *steps):
+    """The folder of a run that was interrupted after the first of these steps, counted from 1, and saved; a resumed one
+    is interrupted after the next of them."""
+    folder, show, done = tmp_path / "run", Display.step, []
+
+    def step(self, result):
+        show(self, result)
+        done.append(result)
+        if len(done) in steps:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Display, "step", step)
+    with pytest.raises(Interrupted):
+        start(tiny.write_data(tmp_path / "data", shape=(1, 28, 28)), folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import json
 import shutil
-import signal
 import sys
 
 import numpy as np
@@ -19,9 +18,10 @@ from minivit.page.requests import Request, RequestError
 from minivit.page.session import Session
 from minivit.preprocess import read_picture
 from minivit.run import Interrupted, resume_run
-from minivit.run.display import Display
 from tests.tools import tiny as tiny_data
 from tests.tools.runs import start
+
+from .conftest import interrupted_run
 
 
 def test_the_pretrained_model():
@@ -67,22 +67,7 @@ def test_without_the_extra(name, monkeypatch):
 
 def test_a_run_in_training_is_read_at_its_last_save(tmp_path, monkeypatch):
     """Stopped after a save, resumed to the next one, and then to its end."""
-    data, folder, show, done = (
-        tiny_data.write_data(tmp_path / "data", shape=(1, 28, 28)),
-        tmp_path / "run",
-        Display.step,
-        [],
-    )
-
-    def step(self, result):
-        show(self, result)
-        done.append(result)
-        if len(done) in (2, 4):
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Display, "step", step)
-    with pytest.raises(Interrupted):
-        start(data, folder)
+    folder = interrupted_run(tmp_path, monkeypatch, 2, 4)
     assert in_training(folder)
     session = Session([last_save(folder)], folder)
     before = session.watch()

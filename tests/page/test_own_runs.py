@@ -1,17 +1,14 @@
 """A run of one's own in the browser: its class names, pictures and size, and, while it trains, its curve."""
 
-import signal
-
 import pytest
 
 from minivit.page.models import last_save, shown
 from minivit.page.session import Session
-from minivit.run import Interrupted, resume_run
-from minivit.run.display import Display
+from minivit.run import resume_run
 from tests.tools import tiny as tiny_data
 from tests.tools.runs import start
 
-from .conftest import serve
+from .conftest import interrupted_run, serve
 
 pytestmark = pytest.mark.browser
 
@@ -48,22 +45,7 @@ def test_names_pictures_and_size(url_of, open_page, tmp_path):
 
 def test_the_curve_follows_a_run_that_is_training(url_of, open_page, tmp_path, monkeypatch):
     """Stopped after a save, shown, and resumed to its end while the page is open."""
-    data, folder, show, done = (
-        tiny_data.write_data(tmp_path / "data", shape=(1, 28, 28)),
-        tmp_path / "run",
-        Display.step,
-        [],
-    )
-
-    def step(self, result):
-        show(self, result)
-        done.append(result)
-        if len(done) == 2:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Display, "step", step)
-    with pytest.raises(Interrupted):
-        start(data, folder)
+    folder = interrupted_run(tmp_path, monkeypatch, 2)
     page = open_page("#view=step&digit=1", url=url_of(Session([last_save(folder)], folder)))
     page.wait_for_selector("text=This run is training")
     first = page.inner_text(".live [role=status]")
