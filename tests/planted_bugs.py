@@ -134,6 +134,9 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "else (QUICK_LINEAR, 0.0)": [
             Bug("else (QUICK_LINEAR, TANH_CUBIC)", "gelu, quick", "x"),
         ],
+        "cdf = 1 / reciprocal": [
+            Bug("cdf = reciprocal", "gelu, erf", "x"),
+        ],
         "slope *= cdf\n": [
             Bug("slope *= 2 * cdf\n", "gelu, tanh", "x"),
         ],
@@ -158,11 +161,11 @@ BUGS: dict[str, dict[str, list[Bug]]] = {  # module: {old: [bugs]}
         "        slope *= dy\n": [
             Bug("", "gelu, erf", "x"),
         ],
-        "fused(slope_times, dy, x, cdf)": [
-            Bug("fused(slope_times, dy, dy, cdf)", "gelu, erf", "x"),
+        "fused(slope_times, dy, x, reciprocal)": [
+            Bug("fused(slope_times, dy, dy, reciprocal)", "gelu, erf", "x"),
         ],
-        "return x * cdf, GeluCache(x, cdf, form)": [
-            Bug("return x * cdf, GeluCache(x * cdf, cdf, form)", "gelu, erf", "x"),
+        "return x / reciprocal, GeluCache(x, reciprocal, form)": [
+            Bug("return x / reciprocal, GeluCache(x / reciprocal, reciprocal, form)", "gelu, erf", "x"),
         ],
     },
     "ops.normal_cdf": {

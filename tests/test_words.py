@@ -55,6 +55,7 @@ CALLS = [
 ]
 LONE = [  # functions that are no pair
     Call("normal_cdf", "normal_cdf"),
+    Call("normal_cdf", "reciprocal_cdf"),
     Call("normal_cdf", "log_odds_against", {"b0": 9.0, "inner": ((8.0, 7.0),), "last": (6.0, 5.0)}),
     Call("patches", "patchify", {"patch_size": 4}),
     Call("patches", "unpatchify", {"image_size": (8, 12), "patch_size": 4}),

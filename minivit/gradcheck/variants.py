@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from ..ops.gelu import GeluCache
-from ..ops.normal_cdf import ERF_COEFFICIENTS, _logistic_in_place, log_odds_against
+from ..ops.normal_cdf import ERF_COEFFICIENTS, _one_plus_exp_in_place, log_odds_against
 from ..ops.softmax import SoftmaxCache, _with_maximum, _without_maximum
 
 
 def gelu_float32_forward(x: np.ndarray) -> tuple[np.ndarray, GeluCache]:
     """GELU as float32 computes it, its own coefficients, in the precision of x."""
-    cdf = _logistic_in_place(log_odds_against(x, *ERF_COEFFICIENTS["float32"]))
-    return x * cdf, GeluCache(x, cdf, "erf")
+    reciprocal = _one_plus_exp_in_place(log_odds_against(x, *ERF_COEFFICIENTS["float32"]))
+    return x / reciprocal, GeluCache(x, reciprocal, "erf")
 
 
 def softmax_fast_forward(x: np.ndarray) -> tuple[Any, SoftmaxCache]:

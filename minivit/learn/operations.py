@@ -174,7 +174,7 @@ def gelu_of(form: str) -> Operation:
         "quick": ("x0·σ(1.702·x0)", "σ(1.702·x0) + 1.702·x0·σ'(1.702·x0)"),
     }[form]
     line = Line(gelu.gelu_backward, "slope *= dy")
-    return Operation("gelu", formula, Line(gelu.gelu_forward, "return x * cdf"), (Gradient(f"dy·({slope})", line),))
+    return Operation("gelu", formula, Line(gelu.gelu_forward, "return x / reciprocal"), (Gradient(f"dy·({slope})", line),))
 
 
 def pooling(kind: str) -> Operation:

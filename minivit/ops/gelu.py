@@ -7,12 +7,12 @@ import math
 from typing import NamedTuple
 
 from ..backend import Array, array_module, fused
-from .normal_cdf import QUICK_LINEAR, TANH_CUBIC, TANH_LINEAR, normal_cdf
+from .normal_cdf import QUICK_LINEAR, TANH_CUBIC, TANH_LINEAR, reciprocal_cdf
 
 
 class GeluCache(NamedTuple):
     x: Array  # (..., D)
-    cdf: Array  # (..., D)
+    reciprocal: Array  # (..., D), 1/Φ(x)
     form: str
 
 
@@ -22,7 +22,7 @@ def gelu_forward(x: Array, form: str = "erf") -> tuple[Array, GeluCache]:
     Shapes   x (..., D)  ->  y (..., D)
     Formula  y = x·Φ(x), with Φ(x) = (1 + erf(x/√2))/2 exactly ("erf"), by the paper's tanh formula ("tanh"), or with
              the logistic function in its place, y = x·σ(1.702·x) ("quick", QuickGELU, as in OpenAI's CLIP)
-    Cache    x and Φ(x), the first of the slope's two terms.
+    Cache    x and 1/Φ(x) = 1 + exp(-z) (normal_cdf.py): x divided by it is y.
 
     >>> y, cache = gelu_forward(np.array([-2.0, 0.0, 2.0]))
     >>> y.round(4)
@@ -30,8 +30,8 @@ def gelu_forward(x: Array, form: str = "erf") -> tuple[Array, GeluCache]:
     >>> gelu_backward(np.ones(3), cache).round(4)  # the slope
     array([-0.0852,  0.5   ,  1.0852])
     """
-    cdf = fused(lambda x: normal_cdf(x, form), x)
-    return x * cdf, GeluCache(x, cdf, form)
+    reciprocal = fused(lambda x: reciprocal_cdf(x, form), x)
+    return x / reciprocal, GeluCache(x, reciprocal, form)
 
 
 def gelu_backward(dy: Array, cache: GeluCache) -> Array:
@@ -47,9 +47,10 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
              its minimum.
     """
     xp = array_module(dy)
-    x, cdf, form = cache
+    x, reciprocal, form = cache
 
-    def slope_times(dy: Array, x: Array, cdf: Array) -> Array:
+    def slope_times(dy: Array, x: Array, reciprocal: Array) -> Array:
+        cdf = 1 / reciprocal
         slope = x * x
         if form == "erf":
             slope *= -0.5  # (2)
@@ -66,4 +67,4 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
         slope *= dy
         return slope
 
-    return fused(slope_times, dy, x, cdf)
+    return fused(slope_times, dy, x, reciprocal)

@@ -47,6 +47,15 @@ def normal_cdf(x: Array, form: str = "erf") -> Array:
     >>> normal_cdf(np.array([-60.0, 60.0]))
     array([0., 1.])
     """
+    return 1 / reciprocal_cdf(x, form)
+
+
+def reciprocal_cdf(x: Array, form: str = "erf") -> Array:
+    """1/Φ(x), what GELU divides by.
+
+    Shapes   x (..., D)  ->  (..., D), same dtype
+    Formula  1 + exp(-z), z as in `normal_cdf`; infinite where the exponential overflows
+    """
     xp = array_module(x)
     if form == "erf":
         against = log_odds_against(x, *ERF_COEFFICIENTS["float32" if x.dtype == xp.float32 else "float64"])
@@ -59,20 +68,15 @@ def normal_cdf(x: Array, form: str = "erf") -> Array:
         against = x * -QUICK_LINEAR
     else:
         raise ValueError(f"unknown GELU form {form!r}: choose one of {', '.join(FORMS)}")
-    return _logistic_in_place(against)
+    return _one_plus_exp_in_place(against)
 
 
-def _logistic_in_place(against: Array) -> Array:
-    """Overwrite -z with the logistic function of z, a smooth step from 0 to 1.
-
-    Shapes   -z (..., D)  ->  (..., D)
-    Formula  y = 1/(1 + exp(-z)), which is 0 where the exponential overflows
-    """
-    xp = array_module(against)
+def _one_plus_exp_in_place(against: Array) -> Array:
+    """Overwrite -z with 1 + exp(-z), the reciprocal of the logistic function of z. Infinite where it overflows."""
     with errstate(over="ignore"):
-        xp.exp(against, out=against)
+        array_module(against).exp(against, out=against)
     against += 1
-    return xp.divide(1, against, out=against)
+    return against
 
 
 def log_odds_against(x: Array, b0: float, inner: tuple[tuple[float, float], ...], last: tuple[float, float]) -> Array:

@@ -102,7 +102,7 @@ def _extras(tape: Tape, step: Step) -> dict[str, Any]:
         return {"exp": powers, "1/s": 1 / powers.sum(-1)}
     if kind == "gelu":
         cdf = normal_cdf(x, config.gelu)
-        return {"cdf": cdf, "slope": gelu_backward(np.ones_like(x), GeluCache(x, cdf, config.gelu))}
+        return {"cdf": cdf, "slope": gelu_backward(np.ones_like(x), GeluCache(x, 1 / cdf, config.gelu))}
     if kind == "fixed":
         return {"pattern": step.value - x}
     if kind == "loss":

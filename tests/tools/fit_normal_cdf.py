@@ -12,7 +12,7 @@ import mpmath as mp
 import numpy as np
 from scipy.special import ndtr
 
-from minivit.ops.normal_cdf import ERF_COEFFICIENTS, _logistic_in_place, log_odds_against
+from minivit.ops.normal_cdf import ERF_COEFFICIENTS, _one_plus_exp_in_place, log_odds_against
 
 mp.mp.dps = 50
 warnings.simplefilter("error")  # any overflow or invalid operation is a failure
@@ -94,7 +94,7 @@ def continued(p, q):
 
 def cdf(x, *coefficients):
     """As `normal_cdf` computes it, with these coefficients."""
-    return _logistic_in_place(log_odds_against(x, *coefficients))
+    return 1 / _one_plus_exp_in_place(log_odds_against(x, *coefficients))
 
 
 def check32(*fit):
