@@ -14,7 +14,7 @@ from .augment import STRONGEST, random_affine
 from .config import TrainConfig
 from .elastic import elastic_distortion
 from .mix import mixed, random_erasing
-from .photos import padded_crop, random_mirror, random_photo
+from .photos import random_mirror, random_photo, resized_crop
 
 EMPTY = 0.9  # of the training images have an empty outermost ring of pixels, where they are digits
 DIGITS_TTA, PHOTOS_TTA = 0.8, 1.0  # strengths in test-time augmentation; chosen on validation images
@@ -92,8 +92,8 @@ def augmented(
 
 def augmented_copy(images: Array, rng: np.random.Generator, kind: str, mirror: bool) -> Array:
     """An augmented copy of every test image (n, C, Sh, Sw), as those of a training of this kind, "digits" or "photos",
-    but of photos only shifted and, with `mirror`, mirrored."""
+    but of photos only resized crops and, with `mirror`, mirrored."""
     if kind == "digits":
         return random_affine(images, rng, DIGITS_TTA)
-    copy = padded_crop(images, rng, PHOTOS_TTA)
+    copy = resized_crop(images, rng, PHOTOS_TTA)
     return random_mirror(copy, rng) if mirror else copy
