@@ -19,7 +19,7 @@ from ..run import load_run, of_minivit, resume_run, start_run
 from ..run.folder import shell_name
 from ..run.overfit import overfit
 from ..run.pictures import draw_pictures
-from ..train import DEFAULT, Recipe, TrainConfig, recipe_called
+from ..train import TrainConfig, recipe_called
 from ..weights.onnx import export_onnx
 from .given import answers, load
 from .output import escaped
@@ -30,11 +30,11 @@ DEFAULT_DATA = "mnist5k"
 
 def train(arguments: argparse.Namespace) -> None:
     settings = _settings(ViTConfig, arguments), _settings(TrainConfig, arguments)
-    recipe = recipe_called(arguments.recipe, has_model=(arguments.init or arguments.resume) is not None)
-    if recipe is DEFAULT and (arguments.resume is not None or arguments.overfit_batch):
-        recipe = Recipe("the given flags alone")  # a resumed run has its settings, and the check has its own
-    if recipe is DEFAULT and arguments.init is not None:
-        recipe = dataclasses.replace(recipe, model={})  # the model is that of --init
+    recipe = recipe_called(
+        arguments.recipe,
+        has_model=(arguments.init or arguments.resume) is not None,
+        settled=arguments.resume is not None or arguments.overfit_batch,
+    )
     model_settings, train_settings = {**recipe.model, **settings[0]}, {**recipe.train, **settings[1]}
     for_photos = {name: value for name, value in recipe.photos.items() if name not in settings[1]}
     data = DEFAULT_DATA if arguments.data is None else arguments.data  # an empty name is a mistake

@@ -173,8 +173,8 @@ def gelu_of(form: str) -> Operation:
         "tanh": ("x0·Φ(x0), Φ(x) = (1 + tanh(√(2/π)·(x + 0.044715·x³)))/2", "Φ(x0) + x0·Φ'(x0)"),
         "quick": ("x0·σ(1.702·x0)", "σ(1.702·x0) + 1.702·x0·σ'(1.702·x0)"),
     }[form]
-    line = Line(gelu.gelu_backward, "slope *= dy")
-    return Operation("gelu", formula, Line(gelu.gelu_forward, "return x / reciprocal"), (Gradient(f"dy·({slope})", line),))
+    line, back = Line(gelu.gelu_forward, "return x / reciprocal"), Line(gelu.gelu_backward, "slope *= dy")
+    return Operation("gelu", formula, line, (Gradient(f"dy·({slope})", back),))
 
 
 def pooling(kind: str) -> Operation:

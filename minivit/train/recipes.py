@@ -5,7 +5,7 @@ MNIST: the pixel statistics come from the training split of the data set in use.
 model that was trained before.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ConfigError
@@ -75,10 +75,15 @@ RECIPES = {
 }
 
 
-def recipe_called(name: str | None, has_model: bool = False) -> Recipe:
-    """The recipe of this name, None: DEFAULT. has_model: whether there is a model to start from. Raises ConfigError for
-    a recipe that needs one."""
-    recipe = DEFAULT if name is None else RECIPES[name]
+def recipe_called(name: str | None, has_model: bool = False, settled: bool = False) -> Recipe:
+    """The recipe of this name, None: DEFAULT. has_model: whether there is a model to start from, whose architecture is
+    given; settled: whether a run to resume, or the check on one batch, has its own settings, so that without a
+    name there are none. Raises ConfigError for a recipe that needs a model."""
+    if name is None:
+        if settled:
+            return Recipe("the given flags alone")
+        return replace(DEFAULT, model={}) if has_model else DEFAULT
+    recipe = RECIPES[name]
     if recipe.needs_init and not has_model:
         raise ConfigError(f"--recipe {name} starts from a trained model: say which with --init PATH")
     return recipe
