@@ -12,7 +12,7 @@ tokens, width D, MLP width F, L blocks and K classes, a forward pass has
                  values     H times (T, T) @ (T, Dh)              2·T²·D
                  projection (T, D) @ (D, D)                       2·T·D²
                  MLP        (T, D) @ (D, F) and (T, F) @ (F, D)   4·T·D·F
-    head         (1, D) @ (D, K)                                  2·D·K
+    head         (1, D) @ (D, K)                                  2·D·K, twice that with pool "cls+patches"
 
 With patch dropout T counts the tokens that are left. So
 
@@ -54,7 +54,9 @@ def forward_products(model: dict[str, Any], batch: int) -> list[Product]:
     P, D, H, F = model["patch_size"], model["dim"], model["heads"], model["mlp_dim"]
     N = (Sh // P) * (Sw // P)
     left = max(1, round(N * (1 - model.get("patch_dropout", 0.0))))  # of the patches, after patch dropout
-    T = left + (model["pool"] == "cls")
+    token = model["pool"].startswith("cls") if model.get("class_token") is None else model["class_token"]
+    T = left + token + model.get("registers", 0)
+    read = 2 * D if model["pool"] == "cls+patches" else D  # what the head reads
     block = [
         Product("qkv", 1, batch * T, D, 3 * D),
         Product("scores", batch * H, T, D // H, T),
@@ -64,7 +66,7 @@ def forward_products(model: dict[str, Any], batch: int) -> list[Product]:
         Product("fc2", 1, batch * T, F, D),
     ]
     patches = Product("patches", 1, batch * N, model["channels"] * P * P, D)
-    return [patches, *block * model["depth"], Product("head", 1, batch, D, model["classes"])]
+    return [patches, *block * model["depth"], Product("head", 1, batch, read, model["classes"])]
 
 
 def flops(model: dict[str, Any], batch: int, task: str) -> int:

@@ -12,6 +12,7 @@ from benchmarks.harness import HEADER, Ratio, best, comparison, machine, markdow
 from benchmarks.products import BareProducts, flops, forward_products
 from benchmarks.workload import MODELS, Job
 from minivit import ViTConfig
+from minivit.shapes import parameter_shapes
 from tests.tools import tiny
 
 LITTLE = {**MODELS["small"], "dim": 8, "depth": 2, "heads": 2, "mlp_dim": 12}
@@ -133,6 +134,17 @@ def test_the_products_add_up_to_the_formula(name):
     formula = patches + config.depth * block + 2 * D * config.classes
     assert flops(MODELS[name], 3, "forward") == 3 * formula
     assert flops(MODELS[name], 3, "step") == 3 * (3 * formula - patches)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"pool": "mean"}, {"pool": "cls+patches"}, {"pool": "mean", "class_token": True}, {"pool": "cls", "registers": 3}],
+)
+def test_the_products_are_those_of_every_kind_of_pooling(settings):
+    config = ViTConfig(**settings)
+    products = forward_products({**config.to_dict(), "image_size": (28, 28)}, 2)
+    assert products[1].m == 2 * config.tokens
+    assert products[-1].k == parameter_shapes(config)["head.weight"][0]
 
 
 def test_the_bare_products_are_products():
