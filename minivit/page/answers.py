@@ -33,7 +33,7 @@ def summary(tape: Tape, picture: np.ndarray, dtype: str = "f8") -> dict[str, Any
         "loss": tape.loss,
         "picture": pack(picture, "u1"),
         "norms": {name: [norm(step.value), norm(step.grad)] for name, step in tape.steps.items()},
-        "attention": pack(attention, dtype),
+        "attention": pack(attention, "f4"),  # it is only drawn; its numbers come with the tensor
         "rollout": pack(read, dtype),
         "lens": pack(_lens(tape), dtype),
         "pixels": pack(tape.steps["image"].grad, dtype),
