@@ -25,6 +25,7 @@ from .machine import available_cores, own_cores, processor
 # How launchers tell their processes how many there are: MPICH's and Intel's mpiexec, Open MPI's, MVAPICH's, srun.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 GRACE = 3.0  # seconds that a rank which has failed waits for the others to fail, too, before it ends them
+PASS_ON = 0.5  # seconds that the launcher has to pass on what a rank says at last, before it ends all of them
 LONGEST = 2000  # bytes of a message that other ranks are told
 T = TypeVar("T")
 
@@ -201,6 +202,7 @@ class MPIRanks(Ranks):
             if time.monotonic() > until:
                 if self.rank:
                     say(f"{self.name(self.rank)}: {message}")
+                    time.sleep(PASS_ON)
                 self._world.Abort(status)
             time.sleep(0.02)
         if self.rank == 0:
