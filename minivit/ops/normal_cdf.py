@@ -53,8 +53,9 @@ def normal_cdf(x: Array, form: str = "erf") -> Array:
 def reciprocal_cdf(x: Array, form: str = "erf") -> Array:
     """1/Φ(x), what GELU divides by.
 
-    Shapes   x (..., D)  ->  (..., D), same dtype
+    Shapes   x (..., D) float32, float64 or complex128  ->  (..., D), same dtype
     Formula  1 + exp(-z), z as in `normal_cdf`; infinite where the exponential overflows
+    Raises ValueError for an unknown form.
     """
     xp = array_module(x)
     if form == "erf":

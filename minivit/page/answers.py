@@ -8,9 +8,8 @@ import numpy as np
 from ..insight import rollout
 from ..learn.tape import AGREE, ROUNDING, Step, Tape, norm
 from ..model import head_forward
-from ..ops.gelu import GeluCache, gelu_backward
+from ..ops.gelu import gelu_backward, gelu_forward
 from ..ops.layernorm import layernorm_forward
-from ..ops.normal_cdf import normal_cdf
 from ..ops.pool import pool_forward
 from ..ops.softmax import softmax_forward
 from .describe import kind_of
@@ -101,8 +100,8 @@ def _extras(tape: Tape, step: Step) -> dict[str, Any]:
         powers = np.exp(x - x.max(-1, keepdims=True))
         return {"exp": powers, "1/s": 1 / powers.sum(-1)}
     if kind == "gelu":
-        cdf = normal_cdf(x, config.gelu)
-        return {"cdf": cdf, "slope": gelu_backward(np.ones_like(x), GeluCache(x, 1 / cdf, config.gelu))}
+        _, cache = gelu_forward(x, config.gelu)
+        return {"cdf": 1 / cache.reciprocal, "slope": gelu_backward(np.ones_like(x), cache)}
     if kind == "fixed":
         return {"pattern": step.value - x}
     if kind == "loss":
