@@ -58,6 +58,12 @@ class Curve(NamedTuple):
         """The number of the first epoch, from 0, that reached this accuracy."""
         return next((i for i, reached in enumerate(self.accuracy) if reached >= level), None)
 
+    def seconds(self, step: float) -> list[float]:
+        """What the epochs took if one of the first steps takes this many seconds, and the others, which may leave out
+        fewer patches, as many more as they need operations."""
+        each = step / (self.operations[0] / self.steps[0])
+        return [operations * each for operations in self.operations]
+
 
 def curve(folder: Path, settings: dict[str, Any]) -> Curve:
     """What a run's metrics say. Raises ValueError if no images were held out for validation."""
@@ -125,7 +131,7 @@ def table(of: Curve, both: Twins) -> str:
         if epoch is None:
             rows.append([f"{100 * level:g} %", "not reached", *[""] * 5])
             continue
-        seconds = [of.steps[epoch] * median(times) for times in (both.minivit, both.torch)]
+        seconds = [of.seconds(median(times))[epoch] for times in (both.minivit, both.torch)]
         rows.append([
             f"{100 * level:g} %", str(epoch + 1), f"{of.operations[epoch]:.2g}", f"{of.images[epoch]:,}",
             f"{seconds[0]:.0f}", f"{seconds[1]:.0f}", f"{ratio:.2f}",
@@ -140,7 +146,7 @@ def plot(of: Curve, both: Twins, path: Path) -> None:
     figure = new_figure(11, 3.6)
     error = [100 * (1 - reached) for reached in of.accuracy]
     panels = figure.subplots(1, 3, sharey=True)
-    seconds = [[each * median(times) for each in of.steps] for times in (both.minivit, both.torch)]
+    seconds = [of.seconds(median(times)) for times in (both.minivit, both.torch)]
     for axes, values, label in zip(panels, (of.operations, of.images, seconds[0]), ("operations", "images", "seconds")):
         axes.plot(values, error, color="#0072b2", marker=".", label="minivit")
         axes.set(xlabel=label, yscale="log")

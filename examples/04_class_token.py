@@ -1,7 +1,8 @@
-"""The class token belongs to no patch. It starts as the same vector in every image and ends as the classifier's input.
+"""The class token belongs to no patch. It starts as the same vector in every image, and the classifier reads it.
 
-In between, attention gathers information from the patches into it. Its gradient is the sum over all images, because
-every image uses the same vector (minivit/ops/class_token.py).
+In between, attention gathers information from the patches into it. (The trained model's classifier reads the mean of
+the patches beside it: minivit/ops/pool.py.) Its gradient is the sum over all images, because every image uses the same
+vector (minivit/ops/class_token.py).
 """
 
 import numpy as np
@@ -54,5 +55,5 @@ plane = np.linalg.svd(centred, full_matrices=False)[2][:2]  # the two directions
 for (across, up), label in zip(centred @ plane.T, labels):
     right.text(across, up, label, ha="center", va="center", fontsize=9, color=f"C{label}")
 right.set(xlim=(-8, 8), ylim=(-8, 8), xticks=[], yticks=[], xlabel="first principal direction", ylabel="second")
-right.set_title(f"after {len(cache.blocks)} blocks: input of the classifier")
+right.set_title(f"after {len(cache.blocks)} blocks: what the classifier reads")
 save(figure, __file__)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import against, contenders, epoch, harness, ranks, scaling
+from benchmarks import accuracy, against, contenders, epoch, harness, ranks, scaling
 from benchmarks.harness import HEADER, Ratio, best, comparison, machine, markdown, paired, run_child, run_rounds, series
 from benchmarks.products import BareProducts, flops, forward_products
 from benchmarks.workload import MODELS, Job
@@ -317,3 +317,10 @@ def test_the_table_of_ranks_compares_bytes_and_marks_what_proves_no_speed():
     assert cells[0] == ["1", "1", "600.0", "1.00", "2.00", "1.00", "yes"]
     assert cells[1][5:] == ["1.80", "yes"]
     assert cells[2][5:] == ["more ranks than cores: no speed", "NO"]
+
+
+def test_the_seconds_of_a_run_follow_its_operations():
+    """Later steps, which leave no patch out, need more operations than those that were timed, and as much more time."""
+    curve = accuracy.Curve("run", [10, 20, 30], [0.9, 0.97, 0.981], [40.0, 80.0, 140.0], [640, 1280, 1920])
+    assert curve.seconds(0.5) == [5.0, 10.0, 17.5]
+    assert [curve.first(level) for level in (0.95, 0.98, 0.99)] == [1, 2, None]
