@@ -51,7 +51,7 @@ RECIPES = {
     "standard": Recipe(
         "a very good model in ten minutes",
         {"pool": "cls+patches", "heads": 8, "mlp_dim": 160, "patch_dropout": 0.25},
-        {**COMMON_EMA, "muon": 1.5e-3, "epochs": 57, "augment": 1.2, "patch_dropout_until": 0.6},
+        {**COMMON_EMA, "muon": 1.5e-3, "epochs": 57, "augment": 1.7, "patch_dropout_until": 0.6},
         photos={"augment": "auto"},
     ),
     "best": Recipe(
