@@ -50,13 +50,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
         split = evaluation_split(run, name, arguments.split)
     names = [escaped(run.model.config.class_name(k)) for k in range(run.model.config.classes or 0)]
     _warn(run, split, seen=arguments.split == "train" and full_name(name) == run.settings.get("data"))
-    tta, kind, mirror = _tta(run, arguments)
-    result = measure(run.model, split, pool, tta, kind, mirror)
+    tta = _tta(run, arguments)
+    result = measure(run.model, split, pool, *tta)
     _show(split, result, names)
     print(
         f"{escaped(name)} {arguments.split}: accuracy {100 * result.accuracy:.2f} % ({result.correct} of "
         f"{result.total}), loss {result.loss:.4f}"
-        + (f", averaged over each image and {counted(tta, 'augmented copy', 'augmented copies')}" if tta else "")
+        + (f", averaged over each image and {counted(tta[0], 'augmented copy', 'augmented copies')}" if tta[0] else "")
     )
     if ranks.rank == 0:
         _draw(split, result, names, arguments)
@@ -173,17 +173,20 @@ def attend(arguments: argparse.Namespace) -> None:
     print(insight.attend(model, picture, arguments.out))
 
 
-def _tta(run: Run, arguments: argparse.Namespace) -> tuple[int, str, bool]:
-    """Over how many augmented copies to average: what the flag says, else what the run was set to; and their kind and
-    whether they are mirrored, as in its training or, where there are no settings, as its pictures are made."""
+def _tta(run: Run, arguments: argparse.Namespace) -> tuple[int, str, bool, float]:
+    """Over how many augmented copies to average: what the flag says, else what the run was set to; and their kind,
+    whether they are mirrored, and how strong they are, as in its training or, where there are no settings, as its
+    pictures are made."""
     train = run.settings.get("train", {})
     count = train.get("tta") or 0 if arguments.tta is None else arguments.tta
     made = run.model.preprocessing or Preprocessing.default(run.model.config)
     kind = train.get("augmentation") or ("digits" if made.rule == "digit" else "photos")
-    if count and kind == "none":
+    mirror, strength = bool(train.get("mirror")), train.get("augment", 1.0) or 0.0
+    strength = 1.0 if strength == "auto" else strength  # settings that nobody has trained with
+    if count and (kind == "none" or not (strength or mirror)):
         complain("trained without augmentation, so there are no augmented copies to average over", "warning")
         count = 0
-    return count, kind, bool(train.get("mirror"))
+    return count, kind, mirror, strength
 
 
 def _warn(run: Run, split: Split, seen: bool) -> None:

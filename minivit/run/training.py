@@ -220,11 +220,12 @@ def _show(stop: Stop, show: Callable[[Any], object], what: Any) -> None:
 def _tested(model: ViT, test: Split, trainer: Trainer) -> tuple[dict[str, Any], list[Mistake]]:
     """How the model does on the test images, which are looked at here and nowhere else, and what it gets wrong."""
     config = trainer.config
-    assert config.augmentation is not None and config.mirror is not None  # decided when the run began
-    copies = None if config.augmentation == "none" else config.tta
+    kind, mirror, strength = config.augmentation, config.mirror, config.augment
+    assert kind is not None and mirror is not None and not isinstance(strength, str)  # decided when the run began
+    copies = None if kind == "none" or not (strength or mirror) else config.tta
     measured = plain = evaluate(model, test, trainer.pool)
     if copies:
-        measured = evaluate(model, test, trainer.pool, copies, config.augmentation, config.mirror)
+        measured = evaluate(model, test, trainer.pool, copies, kind, mirror, strength or 0)
     found = {
         "test_accuracy": measured.accuracy,
         "test_correct": measured.correct,

@@ -17,7 +17,6 @@ from .mix import mixed, random_erasing
 from .photos import random_mirror, random_photo, resized_crop
 
 EMPTY = 0.9  # of the training images have an empty outermost ring of pixels, where they are digits
-DIGITS_TTA, PHOTOS_TTA = 0.8, 1.0  # strengths in test-time augmentation; chosen on validation images
 
 
 def decided(
@@ -90,10 +89,10 @@ def augmented(
     return images, labels
 
 
-def augmented_copy(images: Array, rng: np.random.Generator, kind: str, mirror: bool) -> Array:
+def augmented_copy(images: Array, rng: np.random.Generator, kind: str, mirror: bool, strength: float) -> Array:
     """An augmented copy of every test image (n, C, Sh, Sw), as those of a training of this kind, "digits" or "photos",
-    but of photos only resized crops and, with `mirror`, mirrored."""
+    and of this strength, but of photos only resized crops and, with `mirror`, mirrored."""
     if kind == "digits":
-        return random_affine(images, rng, DIGITS_TTA)
-    copy = resized_crop(images, rng, PHOTOS_TTA)
+        return random_affine(images, rng, strength)
+    copy = resized_crop(images, rng, strength)
     return random_mirror(copy, rng) if mirror else copy

@@ -41,11 +41,13 @@ def probabilities(
     tta: int = 0,
     kind: str = "digits",
     mirror: bool = False,
+    strength: float = 1.0,
 ) -> np.ndarray:
     """Class probabilities (n, K) of uint8 images (n, C, Sh, Sw), in float64 on the host, dropouts off: the mean over
-    each image and `tta` augmented copies of it, the same in every call. kind, mirror: TrainConfig's `augmentation` and
-    `mirror`, which the copies follow; with "none" there are none.
-    A digit that is misclassified only at its exact position is classified correctly in most copies.
+    each image and `tta` augmented copies of it, the same in every call. kind, mirror, strength: TrainConfig's
+    `augmentation`, `mirror` and `augment`, which the copies follow; with "none" there are none.
+    A digit that is misclassified only at its exact position is classified correctly in most copies. They are as strong
+    as those that the model was trained with: it knows such images, and the more they differ the more their mean gains.
     Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops.
     Raises DataError, in one line, for images of another dtype or shape, and for none."""
     model.config.check_predicts()
@@ -56,7 +58,7 @@ def probabilities(
     for copy in range(tta):
         for part, start in enumerate(range(0, len(images), count)):
             rows = slice(start, start + count)
-            moved = augmented_copy(images[rows], generator(0, TEST_TIME, copy, part), kind, mirror)
+            moved = augmented_copy(images[rows], generator(0, TEST_TIME, copy, part), kind, mirror, strength)
             mean[rows] += _softmax(model, normalise(moved, model.config, model.dtype, in_place=True), pool)
     return mean / (1 + tta)
 
@@ -69,7 +71,13 @@ def _softmax(model: ViT, images: np.ndarray | Pictures, pool: WorkerPool) -> np.
 
 
 def evaluate(
-    model: ViT, split: Split, pool: WorkerPool, tta: int = 0, kind: str = "digits", mirror: bool = False
+    model: ViT,
+    split: Split,
+    pool: WorkerPool,
+    tta: int = 0,
+    kind: str = "digits",
+    mirror: bool = False,
+    strength: float = 1.0,
 ) -> Evaluation:
     """Classify every image of a split, uint8 (n, C, Sh, Sw) with labels (n,) in 0..K-1, by its `probabilities`.
     Raises DataError, in one line, for what does not fit."""
@@ -77,7 +85,7 @@ def evaluate(
     check_pixels(split.images, model.config, split.labels)
     if np.ndim(split.labels) != 1:
         raise DataError("the labels to compare with are class numbers (n,), not probabilities: use labels.argmax(1)")
-    return judge(probabilities(model, split.images, pool, tta, kind, mirror), split.labels)
+    return judge(probabilities(model, split.images, pool, tta, kind, mirror, strength), split.labels)
 
 
 def judge(shares: np.ndarray, labels: np.ndarray) -> Evaluation:

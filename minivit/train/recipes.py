@@ -44,7 +44,7 @@ COMMON_EMA = {**COMMON, "ema": 0.999}  # the model is that of the averaged weigh
 RECIPES = {
     "quick": Recipe(
         "a good model in a minute",
-        {"pool": "mean", "patch_dropout": 0.25},
+        {"pool": "mean", "heads": 8, "patch_dropout": 0.25},
         {**COMMON, "muon": 1.5e-3, "epochs": 6, "augment": 0.7, "patch_dropout_until": 0.6},
         photos={"augment": "auto"},
     ),

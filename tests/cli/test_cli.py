@@ -372,7 +372,7 @@ def test_the_copies_are_those_of_the_run_or_those_asked_for(trained, tmp_path, m
     image.fromarray(drawing).save(tmp_path / "digit.png")
     folder = shutil.copytree(trained, tmp_path / "run")
     settings = json.loads((folder / "config.json").read_text())
-    settings["train"]["tta"] = 3
+    settings["train"].update(tta=3, augment=1.0)
     (folder / "config.json").write_text(json.dumps(settings))
     asked = []
 
@@ -394,15 +394,29 @@ def test_the_copies_are_those_of_the_run_or_those_asked_for(trained, tmp_path, m
     assert "and 5 augmented copies" in printed[2] and "augmented copies" not in printed[1]
 
 
-def test_without_augmentation_there_are_no_copies(trained, tmp_path, capsys):
+@pytest.mark.parametrize("off", [{"augmentation": "none"}, {"augment": None, "mirror": False}, {"augment": 0.0}])
+def test_without_augmentation_there_are_no_copies(off, trained, tmp_path, capsys):
     folder = shutil.copytree(trained, tmp_path / "run")
     settings = json.loads((folder / "config.json").read_text())
-    settings["train"]["augmentation"] = "none"
+    settings["train"].update(off)
     (folder / "config.json").write_text(json.dumps(settings))
     assert main(["eval", str(folder), "--tta", "5"]) == 0
     out, errors = capsys.readouterr()
     assert "augmented copies" not in out
     assert "trained without augmentation, so there are no augmented copies to average over" in errors
+
+
+def test_the_copies_are_as_strong_as_those_of_the_training(trained, tmp_path, monkeypatch):
+    folder, asked = shutil.copytree(trained, tmp_path / "run"), []
+    monkeypatch.setattr(
+        "minivit.train.evaluate.probabilities", lambda *given: asked.append(given[3:]) or probabilities(*given)
+    )
+    for strength in (2.5, "auto"):
+        settings = json.loads((folder / "config.json").read_text())
+        settings["train"].update(augmentation="photos", mirror=True, augment=strength)
+        (folder / "config.json").write_text(json.dumps(settings))
+        assert main(["eval", str(folder), "--tta", "2"]) == 0
+    assert asked == [(2, "photos", True, 2.5), (2, "photos", True, 1.0)]
 
 
 def test_a_run_with_tta_says_what_it_gives_without(data, tmp_path, capsys):

@@ -151,7 +151,7 @@ def test_one_option_does_not_change_the_draws_of_another():
 def test_copies_of_test_images_are_of_the_kind_that_was_trained():
     images, _ = batch((40, 3, 16, 16))
     digits, photos, mirrored = (
-        augmented_copy(images, np.random.default_rng(0), kind, mirror)
+        augmented_copy(images, np.random.default_rng(0), kind, mirror, 0.8)
         for kind, mirror in (("digits", False), ("photos", False), ("photos", True))
     )
     assert digits.dtype == np.float32 and photos.dtype == np.uint8

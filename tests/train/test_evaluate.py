@@ -8,7 +8,6 @@ from minivit.parallel import WorkerPool
 from minivit.preprocess.arrays import normalise
 from minivit.rng import TEST_TIME, generator
 from minivit.train import random_affine
-from minivit.train.augmentation import DIGITS_TTA
 from minivit.train.evaluate import evaluate, probabilities
 from minivit.vit import ViT
 from tests.tools import tiny
@@ -48,19 +47,19 @@ def test_augmented_copies_are_averaged(monkeypatch):
     """The mean of the probabilities of the images and of their moved copies, the same at every call."""
     monkeypatch.setattr("minivit.train.evaluate.IMAGES_AT_ONCE", 8)
     one, (images, labels) = model(), tiny.images(20)
-    found = probabilities(one, images, WorkerPool(2), tta=2)
+    found = probabilities(one, images, WorkerPool(2), tta=2, strength=1.3)
     expected = one.predict(images).astype("float64")
     for view in (0, 1):
         parts = [
-            random_affine(images[start : start + 8], generator(0, TEST_TIME, view, part), DIGITS_TTA)
+            random_affine(images[start : start + 8], generator(0, TEST_TIME, view, part), 1.3)
             for part, start in enumerate((0, 8, 16))
         ]
         moved = normalise(np.concatenate(parts), one.config, "float32")
         assert abs(one.predict(moved) - expected).max() > 1e-3
         expected += one.predict(moved)
     np.testing.assert_allclose(found, expected / 3, rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(found, probabilities(one, images, WorkerPool(1), tta=2))
-    result = evaluate(one, Split(images, labels), WorkerPool(), tta=2)
+    np.testing.assert_array_equal(found, probabilities(one, images, WorkerPool(1), tta=2, strength=1.3))
+    result = evaluate(one, Split(images, labels), WorkerPool(), tta=2, strength=1.3)
     assert result.correct == (found.argmax(-1) == labels).sum()
     assert result.loss == pytest.approx(-np.log(found[range(20), labels]).mean(), rel=1e-12)
 
@@ -94,12 +93,17 @@ def test_classes_that_no_image_has():
     assert result.confusion.shape == (3, 3) and result.confusion[1:].sum() == 0
 
 
-def test_copies_are_of_the_kind_that_the_model_was_trained_with(monkeypatch):
-    monkeypatch.setattr("minivit.train.augmentation.PHOTOS_TTA", 4.0)  # the images are small
+def test_copies_are_of_the_kind_that_the_model_was_trained_with():
     one, (images, _) = model(), tiny.images(20)
     plain, digits, photos, mirrored, none = (
         probabilities(one, images, WorkerPool(), tta, *kind)
-        for tta, kind in ((0, ()), (2, ("digits",)), (2, ("photos", False)), (2, ("photos", True)), (2, ("none",)))
+        for tta, kind in (
+            (0, ()),
+            (2, ("digits",)),
+            (2, ("photos", False, 4.0)),
+            (2, ("photos", True, 4.0)),
+            (2, ("none",)),
+        )  # fmt: skip  # strong, since the images are small
     )
     np.testing.assert_array_equal(plain, none)
     for i, chances in enumerate((plain, digits, photos, mirrored)):
