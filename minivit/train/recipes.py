@@ -33,7 +33,7 @@ def _listed(settings: dict[str, Any]) -> str:
 
 DEFAULT = Recipe(
     "what `minivit train` does without a recipe",
-    {"pool": "mean"},
+    {"pool": "mean", "heads": 8},
     {"batch_size": 128, "learning_rate": 2e-3, "muon": 2e-3, "augment": "auto", "images_seen": 162_000},
     photos={"images_seen": 330_000},
 )
