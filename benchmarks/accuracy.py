@@ -16,7 +16,7 @@ import numpy as np
 
 from minivit import ViT, ViTConfig
 from minivit.data import load
-from minivit.machine import available_cores, keep_freed_memory
+from minivit.machine import keep_freed_memory
 from minivit.run import load_run
 from minivit.run.records import read_metrics
 from minivit.run.start import split_images
@@ -28,13 +28,15 @@ from .products import training_flops
 
 LEVELS = 0.98, 0.99, 0.995
 AGREE = 1e-4
+TICKS = 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100  # of the validation error in the figure, in percent
 BLOCK, SETTLING = 20, 2  # steps of one side before the other's turn, and how many of them are not timed
 HEADER = ["to reach", "epochs", "operations", "images", "minivit s", "PyTorch s", "minivit / PyTorch"]
 
 
 class Twins(NamedTuple):
-    """The same steps on both sides: the losses, and the seconds of a step in every block."""
+    """The same steps on both sides: the losses, and the seconds of a step in every block, with this many threads."""
 
+    threads: int
     losses: list[tuple[float, float]]
     minivit: list[float]
     torch: list[float]
@@ -98,7 +100,7 @@ def twins(settings: dict[str, Any], steps: int) -> Twins:
     trainer = Trainer(ViT(ViTConfig.from_dict(settings["model"]), config.seed), config, total)
     peer = TorchTrainer(trainer)
     torch.set_num_threads(trainer.pool.threads)
-    result = Twins([], [], [])
+    result = Twins(trainer.pool.threads, [], [], [])
     with trainer.pool, Prefetcher(trainer, images.train, epochs) as prefetcher:
         for start in range(0, min(steps, total), BLOCK):
             numbers = range(start, min(start + BLOCK, steps, total))
@@ -154,8 +156,9 @@ def plot(of: Curve, both: Twins, path: Path) -> None:
             axes.axhline(100 * (1 - level), color="grey", linewidth=0.6, linestyle=":")
     panels[2].plot(seconds[1], error, color="#d55e00", marker=".", label="PyTorch, the same steps")
     panels[0].set_ylabel("validation error (%)")
+    panels[0].set_yticks([each for each in TICKS if min(error) / 2 <= each <= 2 * max(error)], minor=False)
     panels[0].yaxis.set_major_formatter("{x:g}")
-    panels[0].yaxis.set_minor_formatter("{x:g}")
+    panels[0].yaxis.set_minor_formatter("")
     panels[2].legend(frameon=False)
     save_figure(figure, path)
 
@@ -174,7 +177,7 @@ def main() -> int:
     agree = both.difference <= AGREE
     print(f"\n{len(both.losses)} steps on both sides: the losses differ by {both.difference:.1e} at most", end="")
     print("" if agree else f", more than {AGREE:g}: these are not the same training")
-    print(f"{args.run}, {available_cores()} threads\n{machine([[software()]])}")
+    print(f"{args.run}, threads: {both.threads}\n{machine([[software()]])}")
     if args.plot is not None:
         plot(of, both, args.plot)
     return 0 if agree else 1
