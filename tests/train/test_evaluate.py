@@ -103,7 +103,7 @@ def test_copies_are_of_the_kind_that_the_model_was_trained_with():
             (2, ("photos", False, 4.0)),
             (2, ("photos", True, 4.0)),
             (2, ("none",)),
-        )  # fmt: skip  # strong, since the images are small
+        )  # of strength 4, since the images are small
     )
     np.testing.assert_array_equal(plain, none)
     for i, chances in enumerate((plain, digits, photos, mirrored)):
