@@ -73,3 +73,21 @@ def test_drawing_is_one_step_of_the_history(open_page):
     page.evaluate("history.back()")
     page.wait_for_function("() => location.hash.includes('digit=1')")
     page.wait_for_selector('.says[data-prediction="1"]')
+
+
+def test_a_new_address_is_not_lost_to_a_state_that_waits_to_be_written(open_page):
+    page = open_page(f"{SCORES}&entry=0.1.2")
+    page.wait_for_selector("text=dblocks.0.attn.scores[0, 1, 2]")
+    page.wait_for_timeout(250)
+    # The page is busy until the state's 150 ms are over, and the address changes in the next task: its event comes after
+    # the state's turn to be written.
+    page.evaluate(
+        """async (hash) => {
+          dispatchEvent(new HashChangeEvent("hashchange"));
+          await new Promise((then) => setTimeout(then, 120));
+          setTimeout(() => (location.hash = hash), 10);
+          for (const begun = performance.now(); performance.now() - begun < 200; );
+        }""",
+        f"{SCORES}&entry=0.2.3",
+    )
+    page.wait_for_selector("text=dblocks.0.attn.scores[0, 2, 3]", timeout=5000)

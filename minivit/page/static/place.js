@@ -7,20 +7,24 @@ function usePlace(start, playing) {
   const { read, write, place } = address();
   const [state, setState] = useState(() => ({ ...start, ...read(location.hash) }));
   const arrived = useRef(true);
+  const known = useRef(location.hash);
   useEffect(() => {
     /* A little later: what is drawn changes the state with every move of the pen. */
     const later = setTimeout(() => {
       const now = write(state);
-      if (location.hash === now) return;
+      /* An address that is neither what was read nor what was written is new: its event is on its way, and must find it. */
+      if (location.hash === now || location.hash !== known.current) return;
       const step = !arrived.current && !playing && place(read(location.hash)) !== place(read(now));
       arrived.current = false;
       history[step ? "pushState" : "replaceState"](null, "", now);
+      known.current = location.hash;
     }, 150);
     return () => clearTimeout(later);
   }, [state]);
   useEffect(() => {
     const moved = () => {
       arrived.current = true;
+      known.current = location.hash;
       setState({ ...start, ...read(location.hash) });
     };
     addEventListener("hashchange", moved);
