@@ -19,6 +19,7 @@ from ..parallel import WorkerPool
 from ..ranks import ALONE, Ranks
 from ..settings import check
 from ..train import NotFinite, RunningSums, TrainConfig, Trainer, first_not_finite, fit, steps_per_epoch
+from ..train.augmentation import has_copies
 from ..train.evaluate import evaluate
 from ..vit import ViT
 from .best import best_of, is_best, out_of_patience
@@ -222,7 +223,7 @@ def _tested(model: ViT, test: Split, trainer: Trainer) -> tuple[dict[str, Any], 
     config = trainer.config
     kind, mirror, strength = config.augmentation, config.mirror, config.augment
     assert kind is not None and mirror is not None and not isinstance(strength, str)  # decided when the run began
-    copies = None if kind == "none" or not (strength or mirror) else config.tta
+    copies = config.tta if has_copies(kind, mirror, strength or 0) else None
     measured = plain = evaluate(model, test, trainer.pool)
     if copies:
         measured = evaluate(model, test, trainer.pool, copies, kind, mirror, strength or 0)

@@ -89,6 +89,11 @@ def augmented(
     return images, labels
 
 
+def has_copies(kind: str, mirror: bool, strength: float) -> bool:
+    """Whether an `augmented_copy` differs from its image: what was not moved in training is not moved in a test."""
+    return bool(strength or mirror and kind == "photos") and kind != "none"
+
+
 def augmented_copy(images: Array, rng: np.random.Generator, kind: str, mirror: bool, strength: float) -> Array:
     """An augmented copy of every test image (n, C, Sh, Sw), as those of a training of this kind, "digits" or "photos",
     and of this strength, but of photos only resized crops and, with `mirror`, mirrored."""

@@ -14,7 +14,7 @@ from ..preprocess import check_pixels, normalise
 from ..rng import TEST_TIME, generator
 from ..settings import check_count
 from ..vit import ViT
-from .augmentation import augmented_copy
+from .augmentation import augmented_copy, has_copies
 
 IMAGES_AT_ONCE = 1000  # that are augmented together, or fewer if they are large
 VALUES_AT_ONCE = 1 << 22
@@ -45,14 +45,14 @@ def probabilities(
 ) -> np.ndarray:
     """Class probabilities (n, K) of uint8 images (n, C, Sh, Sw), in float64 on the host, dropouts off: the mean over
     each image and `tta` augmented copies of it, the same in every call. kind, mirror, strength: TrainConfig's
-    `augmentation`, `mirror` and `augment`, which the copies follow; with "none" there are none.
+    `augmentation`, `mirror` and `augment`, which the copies follow; where those change nothing there are none.
     A digit that is misclassified only at its exact position is classified correctly in most copies. They are as strong
     as those that the model was trained with: it knows such images, and the more they differ the more their mean gains.
     Krizhevsky, Sutskever, Hinton 2012 (NIPS 25), section 4.1, average over ten crops.
     Raises DataError, in one line, for images of another dtype or shape, and for none."""
     model.config.check_predicts()
     check_pixels(images, model.config)
-    tta = check_count("tta", tta, least=0) if kind != "none" else 0
+    tta = check_count("tta", tta, least=0) if has_copies(kind, mirror, strength) else 0
     mean = _softmax(model, images, pool)
     count = max(1, min(IMAGES_AT_ONCE, VALUES_AT_ONCE // math.prod(images.shape[1:])))
     for copy in range(tta):

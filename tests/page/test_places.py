@@ -79,8 +79,8 @@ def test_a_new_address_is_not_lost_to_a_state_that_waits_to_be_written(open_page
     page = open_page(f"{SCORES}&entry=0.1.2")
     page.wait_for_selector("text=dblocks.0.attn.scores[0, 1, 2]")
     page.wait_for_timeout(250)
-    # The page is busy until the state's 150 ms are over, and the address changes in the next task: its event comes after
-    # the state's turn to be written.
+    # The page is busy until the state's 150 ms are over, and the address changes in the next task: its event comes
+    # after the state's turn to be written.
     page.evaluate(
         """async (hash) => {
           dispatchEvent(new HashChangeEvent("hashchange"));

@@ -12,7 +12,7 @@ from minivit.errors import ConfigError
 from minivit.rng import AUGMENTATION, generator
 from minivit.run.records import current_settings
 from minivit.train import TrainConfig, random_affine
-from minivit.train.augmentation import augmented, augmented_copy, decided, empty_rings
+from minivit.train.augmentation import augmented, augmented_copy, decided, empty_rings, has_copies
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
 EVERYTHING = {"mirror": True, "elastic": 1, "erasing": 0.5, "mixup": 0.4, "cutmix": 1.0, "seed": 3}
@@ -158,6 +158,16 @@ def test_copies_of_test_images_are_of_the_kind_that_was_trained():
     assert digits.tobytes() == random_affine(images, np.random.default_rng(0), 0.8).tobytes()
     flipped = (mirrored == photos[..., ::-1]).all((1, 2, 3))
     assert (flipped | (mirrored == photos).all((1, 2, 3))).all() and 5 < flipped.sum() < 35
+
+
+@pytest.mark.parametrize("kind", ["digits", "photos"])
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("strength", [0.0, 0.8])
+def test_there_are_copies_where_a_copy_differs(kind, mirror, strength):
+    images, _ = batch((40, 3, 16, 16))
+    copy = augmented_copy(images, np.random.default_rng(0), kind, mirror, strength)
+    assert has_copies(kind, mirror, strength) == bool((copy != images).any())
+    assert not has_copies("none", mirror, strength)
 
 
 def test_older_runs_had_the_augmentation_of_digits():
