@@ -21,10 +21,10 @@ from minivit.run import load_run
 from minivit.run.records import read_metrics
 from minivit.run.start import split_images
 from minivit.train import Prefetcher, TrainConfig, Trainer, steps_per_epoch
+from minivit.train.flops import training_flops
 
 from .contenders import software
 from .harness import machine, markdown
-from .products import training_flops
 
 LEVELS = 0.98, 0.99, 0.995
 AGREE = 1e-4
@@ -73,18 +73,10 @@ def curve(folder: Path, settings: dict[str, Any]) -> Curve:
     lines = [line for line in read_metrics(folder) if line["valid_accuracy"] is not None]
     if not lines:
         raise ValueError(f"{folder} held no images out for validation: train with --validation")
-    fields = {**model.to_dict(), "image_size": model.image_shape[1:]}
-    total, muon = lines[-1]["step"], config.muon is not None
-
-    def operations(steps: int) -> float:
-        dropping = min(1.0, config.patch_dropout_until * total / steps)
-        return training_flops(fields, config.batch_size, steps, dropping, muon)
-
     steps = [line["step"] for line in lines]
-    return Curve(
-        folder.name, steps, [line["valid_accuracy"] for line in lines], [operations(each) for each in steps],
-        [config.batch_size * each for each in steps],
-    )  # fmt: skip
+    operations = [float(training_flops(model, config, each, steps[-1])) for each in steps]
+    images = [config.batch_size * each for each in steps]
+    return Curve(folder.name, steps, [line["valid_accuracy"] for line in lines], operations, images)
 
 
 def twins(settings: dict[str, Any], steps: int) -> Twins:

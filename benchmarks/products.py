@@ -2,95 +2,24 @@
 
 A step cannot be faster than its products as long as they are computed one by one by the same BLAS. The rest of a step's
 time goes to softmax, GELU, LayerNorm, residual sums, memory and Python.
-
-Counting. A product (m, k) @ (k, n) takes m·n sums of k products: 2·m·k·n operations. Per image, with N patches, T
-tokens, width D, MLP width F, L blocks and K classes, a forward pass has
-
-    patches      (N, C·P²) @ (C·P², D)                            2·N·C·P²·D
-    each block   q, k, v    (T, D) @ (D, 3D)                      6·T·D²
-                 scores     H times (T, Dh) @ (Dh, T), H·Dh = D   2·T²·D
-                 values     H times (T, T) @ (T, Dh)              2·T²·D
-                 projection (T, D) @ (D, D)                       2·T·D²
-                 MLP        (T, D) @ (D, F) and (T, F) @ (F, D)   4·T·D·F
-    head         (1, D) @ (D, K)                                  2·D·K, twice that with pool "cls+patches"
-
-With patch dropout T counts the tokens that are left. So
-
-    forward = B·(2·N·C·P²·D + L·(8·T·D² + 4·T²·D + 4·T·D·F) + 2·D·K).
-
-The backward pass of C = A @ B is two products of the same cost, dA = dC @ Bᵀ and dB = Aᵀ @ dC, and training does not
-need dA of the patches, which are pixels: step = 3·forward - B·2·N·C·P²·D.
 """
 
-import math
 from threading import local
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minivit.config import ViTConfig
 from minivit.parallel import WorkerPool, below_thread_threshold, shards
+from minivit.train.flops import Product, forward_products, step_flops
 
 from .workload import Job
 
 
-class Product(NamedTuple):
-    """`repeats` products (m, k) @ (k, n)."""
-
-    name: str
-    repeats: int
-    m: int
-    k: int
-    n: int
-
-    @property
-    def flops(self) -> int:
-        return 2 * self.repeats * self.m * self.k * self.n
-
-
-def forward_products(model: dict[str, Any], batch: int) -> list[Product]:
-    """The products of a forward pass over `batch` images, in order."""
-    Sh, Sw = model["image_size"]
-    P, D, H, F = model["patch_size"], model["dim"], model["heads"], model["mlp_dim"]
-    N = (Sh // P) * (Sw // P)
-    left = max(1, round(N * (1 - model.get("patch_dropout", 0.0))))  # of the patches, after patch dropout
-    token = model["pool"].startswith("cls") if model.get("class_token") is None else model["class_token"]
-    T = left + token + model.get("registers", 0)
-    read = 2 * D if model["pool"] == "cls+patches" else D  # what the head reads
-    block = [
-        Product("qkv", 1, batch * T, D, 3 * D),
-        Product("scores", batch * H, T, D // H, T),
-        Product("values", batch * H, T, T, D // H),
-        Product("projection", 1, batch * T, D, D),
-        Product("fc1", 1, batch * T, D, F),
-        Product("fc2", 1, batch * T, F, D),
-    ]
-    patches = Product("patches", 1, batch * N, model["channels"] * P * P, D)
-    return [patches, *block * model["depth"], Product("head", 1, batch, read, model["classes"])]
-
-
 def flops(model: dict[str, Any], batch: int, task: str) -> int:
-    """Floating-point operations of all products of one "forward" or "step"; the derivation is at the top."""
-    products = forward_products(model, batch)
-    forward = sum(product.flops for product in products)
-    return forward if task == "forward" else 3 * forward - products[0].flops
-
-
-def muon_flops(model: dict[str, Any]) -> int:
-    """Operations of one Muon step: five times X Xᵀ, its square and that times X, for every weight matrix of the blocks,
-    (m, n) with m <= n; queries, keys and values are three."""
-    D, F = model["dim"], model["mlp_dim"]
-    sides = [(D, D)] * 4 + [(min(D, F), max(D, F))] * 2
-    return model["depth"] * sum(5 * (2 * m * m * n + 2 * m**3 + 2 * m * m * n) for m, n in sides)
-
-
-def training_flops(model: dict[str, Any], batch: int, steps: int, until: float = 1.0, muon: bool = False) -> int:
-    """Operations of the products of a training: `steps` steps, in the first `until` of them with the model's patch
-    dropout, and those of Muon."""
-    dropping = math.ceil(until * steps)
-    whole = {**model, "patch_dropout": 0.0}
-    step = dropping * flops(model, batch, "step") + (steps - dropping) * flops(whole, batch, "step")
-    return step + muon * steps * muon_flops(model)
+    """Floating-point operations of all products of one "forward" or "step"; minivit/train/flops.py derives them."""
+    config = ViTConfig(**model)
+    return step_flops(config, batch) if task == "step" else sum(each.flops for each in forward_products(config, batch))
 
 
 class Operands:
@@ -120,10 +49,10 @@ class BareProducts:
 
     def __init__(self, job: Job):
         self.job = job
-        config = ViTConfig(**job.model)
-        parts = shards(job.batch, config)
+        self.config = ViTConfig(**job.model)
+        parts = shards(job.batch, self.config)
         self.images = [shard.stop - shard.start for shard in parts]
-        self.sequential = below_thread_threshold(parts, config)
+        self.sequential = below_thread_threshold(parts, self.config)
         self.pool = WorkerPool(job.threads)
         self.own = local()  # the operands of this thread, one list for each size of shard
 
@@ -132,7 +61,7 @@ class BareProducts:
         by_size = self.own.__dict__
         if str(images) not in by_size:
             rng = np.random.default_rng(0)
-            by_size[str(images)] = [Operands(product, rng) for product in forward_products(self.job.model, images)]
+            by_size[str(images)] = [Operands(product, rng) for product in forward_products(self.config, images)]
         return by_size[str(images)]
 
     def shard(self, images: int) -> None:

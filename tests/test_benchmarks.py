@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks import accuracy, against, contenders, epoch, harness, ranks, scaling
 from benchmarks.harness import HEADER, Ratio, best, comparison, machine, markdown, paired, run_child, run_rounds, series
-from benchmarks.products import BareProducts, flops, forward_products
+from benchmarks.products import BareProducts, flops
 from benchmarks.workload import MODELS, Job
 from minivit import ViTConfig
-from minivit.shapes import parameter_shapes
+from minivit.train.flops import forward_products
 from tests.tools import tiny
 
 LITTLE = {**MODELS["small"], "dim": 8, "depth": 2, "heads": 2, "mlp_dim": 12}
@@ -136,22 +136,11 @@ def test_the_products_add_up_to_the_formula(name):
     assert flops(MODELS[name], 3, "step") == 3 * (3 * formula - patches)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"pool": "mean"}, {"pool": "cls+patches"}, {"pool": "mean", "class_token": True}, {"pool": "cls", "registers": 3}],
-)
-def test_the_products_are_those_of_every_kind_of_pooling(settings):
-    config = ViTConfig(**settings)
-    products = forward_products({**config.to_dict(), "image_size": (28, 28)}, 2)
-    assert products[1].m == 2 * config.tokens
-    assert products[-1].k == parameter_shapes(config)["head.weight"][0]
-
-
 def test_the_bare_products_are_products():
     floor = BareProducts(job(contenders.PRODUCTS))
     floor()
     operands = floor.operands(2)
-    assert len(operands) == len(forward_products(LITTLE, 2))
+    assert len(operands) == len(forward_products(ViTConfig(**LITTLE), 2))
     for product in operands:
         product.forward()
         product.backward()

@@ -23,7 +23,7 @@ from ..train import TrainConfig, recipe_called
 from ..weights.onnx import export_onnx
 from .given import answers, load
 from .output import escaped
-from .tables import result_line, tta_line
+from .tables import cost_line, result_line, tta_line
 
 DEFAULT_DATA = "mnist5k"
 
@@ -75,6 +75,8 @@ def train(arguments: argparse.Namespace) -> None:
     print(f"  minivit predict {name} {picture}   a photo or drawing of your own")
     print(f"  minivit info {name}                what the model is made of")
     assert run.result is not None
+    if run.result.get("operations"):
+        print(cost_line(run.result))
     if run.result.get("tta"):
         print(tta_line(run.result))
     print(result_line(run.result))

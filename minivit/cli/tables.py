@@ -17,6 +17,11 @@ def result_line(result: dict[str, Any]) -> str:
     )
 
 
+def cost_line(result: dict[str, Any]) -> str:
+    """What a training cost, whichever machine it ran on, and the machine that it ended on."""
+    return f"training: {result['operations']:.1e} operations in matrix products, on {escaped(result['machine'])}"
+
+
 def tta_line(result: dict[str, Any]) -> str:
     """What a run with test-time augmentation prints before its result."""
     copies = counted(result["tta"], "augmented copy", "augmented copies")

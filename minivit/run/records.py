@@ -40,6 +40,8 @@ MORE_RESULT = {
     "plain_accuracy": float,
     "test_confusion": tuple[str, ...],
     "wall_seconds": float,
+    "operations": int | None,
+    "machine": str,
     "best_epoch": int,
     "run": str,
     "model_sha256": str,
@@ -176,7 +178,10 @@ def _check_kinds(values: dict[str, Any], kinds: Mapping[str, Any]) -> None:
 
 def _check_result(result: dict[str, Any]) -> dict[str, Any]:
     _check_kinds(result, {**RESULT, **MORE_RESULT})
-    _check_signs(result, ("test_correct", "parameters", "train_seconds", "seed", "test_loss", "tta", "wall_seconds"))
+    _check_signs(
+        result,
+        ("test_correct", "parameters", "train_seconds", "seed", "test_loss", "tta", "wall_seconds", "operations"),
+    )
     check(0 <= result["test_correct"] <= result["test_total"], "more test images are correct than there are")
     for name in ("test_accuracy", "plain_accuracy"):
         check(0 <= result.get(name, 0) <= 1, f"{name} must lie in 0..1, not {result.get(name)}")

@@ -14,13 +14,14 @@ from ..config import ViTConfig
 from ..counted import counted
 from ..data import Split
 from ..errors import TrainingError
-from ..machine import keep_freed_memory
+from ..machine import keep_freed_memory, processor
 from ..parallel import WorkerPool
 from ..ranks import ALONE, Ranks
 from ..settings import check
 from ..train import NotFinite, RunningSums, TrainConfig, Trainer, first_not_finite, fit, steps_per_epoch
 from ..train.augmentation import has_copies
 from ..train.evaluate import evaluate
+from ..train.flops import training_flops
 from ..vit import ViT
 from .best import best_of, is_best, out_of_patience
 from .display import Display, Say
@@ -91,6 +92,8 @@ def train_in(
                 **({} if trainer.best is None else {"best_epoch": best_of(metrics)["epoch"]}),
                 "train_seconds": round(trained, 2),
                 "wall_seconds": round(seconds + time.perf_counter() - started, 2),
+                "operations": _operations(trainer, steps),
+                "machine": f"{processor()}, {threads_line(trainer, len(images.train.labels))}",
                 "seed": config.seed,
                 "data": settings["data"],
             }
@@ -216,6 +219,12 @@ def _show(stop: Stop, show: Callable[[Any], object], what: Any) -> None:
         stop.ask(reason=" (nobody reads what it prints)")
     except OSError as error:
         stop.ask(reason=f" (what it prints cannot be written: {error.strerror})")
+
+
+def _operations(trainer: Trainer, steps: int) -> int | None:
+    """Those of the matrix products of the steps that were taken, of `steps`; None where some parameters are frozen."""
+    done = trainer.state.step
+    return training_flops(trainer.model.config, trainer.config, done, steps) if trainer.config.freeze is None else None
 
 
 def _tested(model: ViT, test: Split, trainer: Trainer) -> tuple[dict[str, Any], list[Mistake]]:

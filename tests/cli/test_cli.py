@@ -178,7 +178,7 @@ def test_without_a_terminal_a_line_is_printed_for_every_epoch(data, tmp_path, ca
     assert lines[1].startswith("augmentation: photos of strength 0.35 for 3 epochs, ")
     assert lines[5] == "" and "next:" in lines[6]
     assert [text.split()[:2] for text in lines[7:10]] == [["minivit", name] for name in ("eval", "predict", "info")]
-    assert LAST_LINE.fullmatch(lines[10]) and len(lines) == 11
+    assert lines[10].startswith("training: ") and LAST_LINE.fullmatch(lines[11]) and len(lines) == 12
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 9
 
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 import minivit.run.training
-from minivit.cli.tables import result_line
+from minivit.cli.tables import cost_line, result_line
+from minivit.config import ViTConfig
 from minivit.data import DataError, load, split_validation
 from minivit.errors import TrainingError
 from minivit.run import Interrupted, load_run, resume_run, start_run
@@ -20,6 +22,7 @@ from minivit.run.overfit import overfit
 from minivit.run.pictures import draw_pictures
 from minivit.run.settings import pixel_statistics
 from minivit.train import NotFinite, TrainConfig
+from minivit.train.flops import training_flops
 from tests.tools import tiny
 from tests.tools.runs import ALL, same_model, start, stop_after
 
@@ -45,6 +48,15 @@ def test_the_result(whole, data):
     assert 0 < result["train_seconds"] <= result["wall_seconds"] < 60
     test, model = load(data).test, load_run(whole).model
     assert result["test_correct"] == (model.predict(test.images).argmax(-1) == test.labels).sum()
+
+
+def test_a_run_says_what_it_cost(whole):
+    result, settings = (json.loads((whole / name).read_text()) for name in ("result.json", "config.json"))
+    model, train = ViTConfig.from_dict(settings["model"]), TrainConfig.from_dict(settings["train"])
+    assert result["operations"] == training_flops(model, train, 9) > 0
+    assert re.fullmatch(r".+, \d+ threads?", result["machine"])
+    line = cost_line({"operations": 4_412_345_678_901, "machine": "AMD EPYC, 1 thread"})
+    assert line == "training: 4.4e+12 operations in matrix products, on AMD EPYC, 1 thread"
 
 
 def test_the_line_that_a_run_ends_with():
