@@ -93,7 +93,10 @@ class ViTConfig:
             self.class_token is not False or not self.reads_class_token,
             f"pool {self.pool!r} reads the class token, so class_token cannot be False",
         )
-        check(self.dim % self.heads == 0, f"heads {self.heads} must divide dim {self.dim}")
+        check(
+            self.dim % self.heads == 0,
+            f"heads {self.heads} must divide dim {self.dim}, so that all have the same width: set one of them to another number",
+        )
         check_choice("pool", self.pool, POOLS)
         check_choice("norm", self.norm, NORMS)
         check_choice("positions", self.positions, POSITIONS)
