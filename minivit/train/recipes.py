@@ -57,9 +57,12 @@ RECIPES = {
         photos={"augment": "auto"},
     ),
     "best": Recipe(
-        "the best model in an hour: wider and deeper, and trained on every image, with none held out",
-        {**LONG_MODEL, "dim": 96, "depth": 6, "mlp_dim": 288, "drop_path": 0.1},
-        {**LONG_TRAIN, "epochs": 40, "tta": 16, "validation": 0},
+        "the best model of half an hour: wider, and trained on every image, with none held out",
+        {"dim": 96, "depth": 6, "mlp_dim": 192, "drop_path": 0.1},
+        {
+            **{"batch_size": 128, "learning_rate": 2e-3, "ema": 0.999, "epochs": 60, "augment": 1.2},
+            **{"tta": 16, "validation": 0},
+        },
     ),
     # Only the head learns, so its rate may be a hundred times that of a whole model: 1e-3 to 1e-2 are usual.
     "probe": Recipe(
