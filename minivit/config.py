@@ -95,7 +95,7 @@ class ViTConfig:
         )
         check(
             self.dim % self.heads == 0,
-            f"heads {self.heads} must divide dim {self.dim}, so that all have the same width: set one of them to another number",
+            f"heads {self.heads} must divide dim {self.dim}, so that all have the same width: change one of them",
         )
         check_choice("pool", self.pool, POOLS)
         check_choice("norm", self.norm, NORMS)
