@@ -263,9 +263,10 @@ def left_to_right(params, images, labels, config, step):
     return loss, flat
 
 
-@pytest.mark.parametrize("name", [None, *RECIPES])
+@pytest.mark.parametrize("name", [None, *(name for name in RECIPES if name != "best")])
 def test_runs_of_today_keep_their_bytes(name):
-    """Every recipe has two shards, of which both orders are the same sum: the pretrained model's bytes stand."""
+    """Every recipe but `best`, whose 50 tokens make four shards, has two, of which both orders are the same sum: the
+    pretrained model's bytes stand."""
     recipe = recipe_called(name, has_model=True)
     config = config_for(np.zeros((1, 1, 28, 28), np.uint8), 10, {**recipe.model, "depth": 1})
     size = TrainConfig(**recipe.train).batch_size
