@@ -25,20 +25,20 @@ def pixel_statistics(images: np.ndarray | Pictures) -> tuple[tuple[float, ...], 
 
 def config_for(images: np.ndarray | Pictures, classes: int, settings: dict[str, Any]) -> ViTConfig:
     """The config of a model for a data set: `settings` are ViTConfig's fields, but for those that the training images,
-    uint8 (n, C, Sh, Sw), decide: size, channels, classes and pixel statistics; and the patch size, if none is set."""
+    uint8 (n, C, Sh, Sw), decide: size, channels, classes and pixel statistics; and the patch size, if none is set: 7
+    for grey images of 28 x 28, the form of MNIST, whose 16 patches suffice, else that of `patch_for`. A patch size of
+    None is that of `patch_for` for all images."""
     _, channels, height, width = images.shape
     mean, std = pixel_statistics(images)
     shape = {"image_size": (height, width), "channels": channels, "classes": classes}
-    patch = {} if "patch_size" in settings else {"patch_size": patch_for(channels, height, width)}
-    return ViTConfig(**{**patch, **settings, **shape, "pixel_mean": mean, "pixel_std": std})
+    patch = settings.get("patch_size", 7 if images.shape[1:] == (1, 28, 28) else None)
+    patch = patch_for(height, width) if patch is None else patch
+    return ViTConfig(**{**settings, "patch_size": patch, **shape, "pixel_mean": mean, "pixel_std": std})
 
 
-def patch_for(channels: int, height: int, width: int) -> int:
-    """The side of the patches for images of this shape: the longest that divides them into at least LEAST_PATCHES; but
-    7 pixels for grey images of 28 x 28, the form of MNIST, whose 16 patches suffice. Raises ConfigError where that
-    would be more than MOST_PATCHES, as for most prime sides."""
-    if (channels, height, width) == (1, 28, 28):
-        return 7
+def patch_for(height: int, width: int) -> int:
+    """The side of the patches for images of this size: the longest that divides them into at least LEAST_PATCHES.
+    Raises ConfigError where that would be more than MOST_PATCHES, as for most prime sides."""
     sides = [side for side in range(1, min(height, width) + 1) if height % side == width % side == 0]
     side = max((side for side in sides if height * width >= LEAST_PATCHES * side**2), default=1)
     patches = height * width // side**2

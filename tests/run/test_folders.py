@@ -11,8 +11,8 @@ from minivit.cli import main
 from minivit.data import DataError, load
 from minivit.errors import ConfigError
 from minivit.run import evaluation_split, load_run, overlap, resume_run, start_run
-from minivit.run.settings import patch_for
-from minivit.train import TrainConfig
+from minivit.run.settings import config_for, patch_for
+from minivit.train import RECIPES, TrainConfig, recipe_called
 from tests.tools import tiny
 from tests.tools.shapes import SHAPES, write_shapes
 
@@ -36,23 +36,44 @@ def train(data, out, lines=None, config=None, **more):
 
 
 @pytest.mark.parametrize(
-    "shape, side",
+    "size, side",
     [
-        ((1, 28, 28), 7),  # MNIST's
-        ((3, 28, 28), 4),
-        ((3, 64, 64), 8),
-        ((3, 56, 56), 8),
-        ((3, 32, 32), 4),
-        ((3, 224, 224), 32),
-        ((3, 48, 96), 8),
-        ((1, 8, 8), 1),
-        ((1, 5, 5), 1),
-        ((3, 22, 23), 1),
+        ((28, 28), 4),
+        ((64, 64), 8),
+        ((56, 56), 8),
+        ((32, 32), 4),
+        ((224, 224), 32),
+        ((48, 96), 8),
+        ((8, 8), 1),
+        ((5, 5), 1),
+        ((22, 23), 1),
     ],
 )
-def test_patches(shape, side):
+def test_patches(size, side):
     """The longest side that divides height and width and leaves at least 49 patches."""
-    assert patch_for(*shape) == side
+    assert patch_for(*size) == side
+
+
+@pytest.mark.parametrize(
+    "shape, settings, side",
+    [
+        ((1, 28, 28), {}, 7),  # MNIST's
+        ((3, 28, 28), {}, 4),
+        ((1, 64, 64), {}, 8),
+        ((1, 28, 28), RECIPES["best"].model, 4),
+        ((1, 64, 64), RECIPES["best"].model, 8),
+        ((3, 224, 224), RECIPES["best"].model, 32),
+        ((1, 28, 28), {"patch_size": 14}, 14),
+    ],
+)
+def test_the_images_decide_the_patches_unless_they_are_set(shape, settings, side):
+    config = config_for(np.zeros((2, *shape), np.uint8), 3, settings)
+    assert config.patch_size == side
+
+
+def test_a_model_to_start_from_has_its_patches():
+    assert "patch_size" in RECIPES["best"].model
+    assert "patch_size" not in recipe_called("best", has_model=True).model
 
 
 def test_a_size_that_only_tiny_patches_divide_is_refused(shapes, tmp_path):
