@@ -16,7 +16,7 @@ from typing import Any
 from .contenders import software
 from .harness import ROOT, SLOWING, machine, markdown
 
-STEP = "the step: gradients, clipping, AdamW"
+STEP = "the step: gradients, clipping, AdamW and Muon"
 WAITING = "waiting for the next batch"
 OTHER = "the loop itself"
 BESIDE = "random affine maps, during the step"

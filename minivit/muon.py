@@ -46,13 +46,14 @@ def muon_step(
 
     momentum: the running mean of the gradients, this step's included, m = beta·m + (1 - beta)·g. AdamW keeps that mean
     for every entry, so Muon has no state of its own. run: calls a function with each group of matrices, as `map` does;
-    with that of a worker pool, the groups are computed at the same time and BLAS adds in one order on every machine.
+    with that of a worker pool, the groups are computed at the same time, and for any number of threads BLAS adds in
+    one order.
 
     Derivation.
       (1) Nesterov's momentum: the mean as one more step with the same gradient would leave it, beta·m + (1 - beta)·g.
-      (2) U Vᵀ has the larger of its two sides as its number of columns or rows; each of these has length 1, so the root
-          mean square of its entries is 1/sqrt(max(rows, columns)). Multiplied by that root, an entry moves by about the
-          learning rate, as with AdamW.
+      (2) The rows of a wide U Vᵀ, and the columns of a tall one, have length 1 and max(rows, columns) entries each, so
+          the root mean square of its entries is 1/sqrt(max(rows, columns)). Multiplied by sqrt(max(rows, columns)), an
+          entry moves by about the learning rate, as with AdamW.
       (3) The decay is decoupled and multiplied by the learning rate, as in `adamw_step`.
     """
     groups: dict[tuple[int, int], list[Matrices]] = {}

@@ -63,7 +63,8 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="RUN",
         type=os.path.expanduser,
         help="resume a run that was interrupted, with its own settings and on its own device; "
-        "--threads, --save-every, --device, and --data for data that have moved, may be others than before",
+        "--threads, --save-every, --keep-memory, --device, and --data for data that have moved, may be other than "
+        "before",
     )
     it.add_argument(
         "--init",
@@ -169,7 +170,9 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"this model instead, a random direction for each of its tensors: {RUN_HELP}",
     )
     it.add_argument("--method", choices=tuple(METHODS), default="both", help="how to measure (default: both)")
-    it.add_argument("--json", action="store_true", help="print a list of {op, tensor, method, relative_error, passed}")
+    it.add_argument(
+        "--json", action="store_true", help="print a list of {op, tensor, method, relative_error, passed, problem}"
+    )
     it.add_argument(
         "--plot",
         metavar="PNG",

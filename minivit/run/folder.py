@@ -3,7 +3,8 @@
 config.json         the settings, and what the run is called in the other files
 metrics.jsonl       a line for every report, written whole at every save
 state.safetensors   all that is needed to resume: written at every save and removed at the end
-model.safetensors   the trained model: the averaged weights with --ema, else the last
+model.safetensors   the trained model: the weights after the last step, with --ema their average, and with --patience
+                    those of the best epoch
 result.json         what came out, written last
 curves.png          loss and error over the epochs, where matplotlib is installed
 confusion.png       the confusion matrix of the test set, likewise

@@ -1,5 +1,4 @@
-"""A run's folder, held by one process: the kernel's lock on the folder itself, which a killed process leaves behind
-open to all."""
+"""A run's folder, held by one process through the kernel's lock on it, which ends with the process, in whatever way."""
 
 import contextlib
 import os

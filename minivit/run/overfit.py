@@ -15,7 +15,7 @@ UNUSED = (
     *("minutes", "images_seen"),
     *("epochs", "batch_size", "validation", "save_every", "log_every", "tta"),  # it has one batch, and no end
     *("augmentation", "augment", "mirror", "elastic", "erasing", "mixup", "cutmix"),
-    *("label_smoothing", "weight_decay", "ema", "warmup_fraction", "freeze", "layer_decay", "patience"),
+    *("label_smoothing", "weight_decay", "muon_decay", "ema", "warmup_fraction", "freeze", "layer_decay", "patience"),
 )
 
 
@@ -37,7 +37,7 @@ def overfit(
     dataset = load(data, reading)
     off = {"dropout": 0.0, "patch_dropout": 0.0, "attention_dropout": 0.0, "drop_path": 0.0}
     none = dict.fromkeys(("ema", "freeze", "layer_decay", "patience"))
-    config = TrainConfig(**{**train_settings, "label_smoothing": 0.0, "weight_decay": 0.0, **none})
+    config = TrainConfig(**{**train_settings, "label_smoothing": 0.0, "weight_decay": 0.0, "muon_decay": 0.0, **none})
     model_config = config_for(dataset.train.images, dataset.classes, {**model_settings, **off})
     unused = [name for name in {**model_settings, **train_settings} if name in (*off, *UNUSED)]
     if unused:

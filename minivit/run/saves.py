@@ -22,8 +22,8 @@ from .records import differences, read_settings
 
 
 class Saves:
-    """What is in a run's folder while it trains. begun: whether that is the run's own; before its first save it is
-    what was there before, whole. writes: whether anything is written, which one rank does for all."""
+    """What is in a run's folder while it trains. begun: whether the folder holds this run's files; until its first save
+    it holds what was there before, untouched. writes: whether anything is written, which one rank does for all."""
 
     def __init__(self, folder: HeldFolder, settings: dict[str, Any], begun: bool, writes: bool = True) -> None:
         self.folder, self.settings, self.begun, self.writes = folder, settings, begun, writes

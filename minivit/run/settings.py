@@ -26,8 +26,8 @@ def pixel_statistics(images: np.ndarray | Pictures) -> tuple[tuple[float, ...], 
 def config_for(images: np.ndarray | Pictures, classes: int, settings: dict[str, Any]) -> ViTConfig:
     """The config of a model for a data set: `settings` are ViTConfig's fields, but for those that the training images,
     uint8 (n, C, Sh, Sw), decide: size, channels, classes and pixel statistics; and the patch size, if none is set: 7
-    for grey images of 28 x 28, the form of MNIST, whose 16 patches suffice, else that of `patch_for`. A patch size of
-    None is that of `patch_for` for all images."""
+    for grey images of 28 x 28, the form of MNIST, whose 16 patches suffice, else that of `patch_for`. With a patch
+    size of None, images of 28 x 28 get that of `patch_for`, too."""
     _, channels, height, width = images.shape
     mean, std = pixel_statistics(images)
     shape = {"image_size": (height, width), "channels": channels, "classes": classes}

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,7 +93,7 @@ def train_in(
                 **({} if trainer.best is None else {"best_epoch": best_of(metrics)["epoch"]}),
                 "train_seconds": round(trained, 2),
                 "wall_seconds": round(seconds + time.perf_counter() - started, 2),
-                "operations": _operations(trainer, steps),
+                "operations": _operations(trainer, steps, len(images.train.labels)),
                 "machine": f"{processor()}, {threads_line(trainer, len(images.train.labels))}",
                 "seed": config.seed,
                 "data": settings["data"],
@@ -221,10 +222,12 @@ def _show(stop: Stop, show: Callable[[Any], object], what: Any) -> None:
         stop.ask(reason=f" (what it prints cannot be written: {error.strerror})")
 
 
-def _operations(trainer: Trainer, steps: int) -> int | None:
+def _operations(trainer: Trainer, steps: int, images: int) -> int | None:
     """Those of the matrix products of the steps that were taken, of `steps`; None where some parameters are frozen."""
-    done = trainer.state.step
-    return training_flops(trainer.model.config, trainer.config, done, steps) if trainer.config.freeze is None else None
+    if trainer.config.freeze is not None:
+        return None
+    config = replace(trainer.config, batch_size=min(trainer.config.batch_size, images))
+    return training_flops(trainer.model.config, config, trainer.state.step, steps)
 
 
 def _tested(model: ViT, test: Split, trainer: Trainer) -> tuple[dict[str, Any], list[Mistake]]:

@@ -19,8 +19,10 @@ class TrainConfig:
     Fields marked `machine` in their metadata concern the machine that computes; they do not change the result.
     """
 
-    epochs: int | None = option(None, "passes over the training images; auto: as many as show the model `images_seen`")
-    images_seen: int = option(330_000, "images in an automatic number of epochs, each counted in every epoch")
+    epochs: int | None = option(
+        None, f"passes over the training images; auto: as many, at most {MOST_EPOCHS}, as show the model `images_seen`"
+    )
+    images_seen: int = option(330_000, "images shown by an automatic number of epochs, each counted once an epoch")
     minutes: float | None = option(
         None, "about how long to train on this machine: as many epochs as fit, by the measured step", none="off"
     )

@@ -48,13 +48,14 @@ class RunningSums:
 def fit(
     trainer: Trainer, train: Split, valid: Split | None = None, epochs: int = 1, sums: RunningSums | None = None
 ) -> Generator[tuple[StepResult, Metrics | None], None, None]:
-    """Train until `epochs` passes over the uint8 images are done, starting at step `trainer.state.step`.
+    """Train until `epochs` passes over the uint8 images, or over the embeddings (n, D) of a frozen model, are done,
+    starting at step `trainer.state.step`.
 
     Every epoch is shuffled and augmented anew. Yields (result, metrics) after every step, so the caller may save, or
     stop; metrics is None except at the end of every epoch and every config.log_every steps. valid: images evaluated at
     the end of every epoch; sums: those of an interrupted run, updated in place. Raises TrainingError if the loss is not
-    finite, ConfigError for fewer than one epoch, DataError for images that are not uint8, or that do not fit the model
-    or their labels.
+    finite, ConfigError for fewer than one epoch, DataError for images that are neither, or that do not fit the
+    model or their labels.
     """
     check_count("epochs", epochs)
     check_pixels(train.images, trainer.model.config, train.labels)

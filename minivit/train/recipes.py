@@ -46,13 +46,13 @@ LONG_TRAIN = {**TRAIN, "ema": 0.999, "augment": 1.7}  # the model is that of the
 
 RECIPES = {
     "quick": Recipe(
-        "a good model in a minute",
+        "a good model in two minutes",
         {"pool": "mean", **MODEL},
         {**TRAIN, "epochs": 6, "augment": 0.7},
         photos={"augment": "auto"},
     ),
     "standard": Recipe(
-        "a very good model in ten minutes",
+        "a very good model in under half an hour",
         {**LONG_MODEL, "mlp_dim": 160},
         {**LONG_TRAIN, "epochs": 57},
         photos={"augment": "auto"},

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,14 @@ def test_a_run_says_what_it_cost(whole):
     assert re.fullmatch(r".+, \d+ threads?", result["machine"])
     line = cost_line({"operations": 4_412_345_678_901, "machine": "AMD EPYC, 1 thread"})
     assert line == "training: 4.4e+12 operations in matrix products, on AMD EPYC, 1 thread"
+
+
+def test_what_a_batch_larger_than_the_data_costs(data, tmp_path):
+    """A step has as many images as there are, 54, and not as many as a batch might have."""
+    start(data, tmp_path / "run", batch_size=500, epochs=2)
+    result, settings = (json.loads((tmp_path / "run" / name).read_text()) for name in ("result.json", "config.json"))
+    model, train = ViTConfig.from_dict(settings["model"]), TrainConfig.from_dict(settings["train"])
+    assert result["operations"] == training_flops(model, replace(train, batch_size=54), 2)
 
 
 def test_the_line_that_a_run_ends_with():
