@@ -135,6 +135,14 @@ def test_a_finite_difference_by_click(open_page, served, model):
     assert found["digits"] >= 4
 
 
+def test_the_gradients_of_all_keys_add_up_to_nothing(open_page):
+    """The sums of a row and of a column stand below the values: that of a column of dk is zero but for rounding."""
+    page = open_page("#model=tiny&digit=3&tensor=blocks.0.attn.k&way=backward&entry=1.4.2")
+    sums = page.wait_for_selector(".values .hint:has-text('Sum of row 4')").inner_text()
+    row, column = map(float, re.match(r"Sum of row 4: (\S+), of column 2: (\S+)\. ", sums).groups())
+    assert abs(column) < 1e-12 < 1e-6 < abs(row)
+
+
 def bugs():
     from minivit.page.bugs import BUGS
 

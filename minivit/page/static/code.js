@@ -21,7 +21,7 @@ function Code({ place, sources, onPoint, answerOf, changed }) {
   return html`<section class="source">
     <h4>${place.backward ? w.sourceBack : w.source} <code class="place">${found.file}:${place.line}</code></h4>
     ${changed && place.backward && html`<p class="hint">${w.changedSource}</p>`}
-    <div class="code" ref=${box} tabindex="0" role="region" aria-label=${w.source}><ol>${found.lines.map((line) => html`<li key=${line.number} class=${line.number === place.line ? "marked" : ""} aria-current=${line.number === place.line ? "true" : null}>
+    <div class="code" ref=${box} tabindex="0" role="region" aria-label=${w.source}><ol>${found.lines.map((line, i) => html`<li key=${line.number} class=${(line.number === place.line ? "marked" : "") + (i && line.number > found.lines[i - 1].number + 1 ? " gap" : "")} aria-current=${line.number === place.line ? "true" : null}>
       <span class="number">${line.number}</span>${onPoint && html`<span class="pointing">${line.text.trim() && html`<button class="point" onClick=${() => onPoint(found.file, line.number)} title=${w.pointAt} aria-label=${`${w.pointAt}: ${line.number}`}>?</button>`}</span>`}<code>${line.text || " "}</code></li>`)}</ol></div>
     ${answerOf && html`<p role="status" class=${answerOf.right ? "agree" : "agree wrong"}>${answerOf.right ? w.right : w.wrongLine}</p>`}
     <h4>${place.backward ? w.derivation : w.docs} <code class="place">${w.explain(found.explain)}</code></h4>

@@ -25,8 +25,10 @@ function Detail({ meta, nodes, name, way, entry, head, tensors, answer, sources,
   const wrong = answer.wrong.includes(name);
   const places = back ? [node.gradplace] : [node.place];
   const why = back ? [...new Set(node.uses.map((use) => nodes[use.step].op))].map((op) => w.WHY[op]).filter(Boolean) : [];
-  const row = it.place(at).row;
-  const rowSum = values ? values.subarray((shownSlice * it.rows + row) * it.columns, (shownSlice * it.rows + row + 1) * it.columns).reduce((sum, v) => sum + v, 0) : 0;
+  const { row, column } = it.place(at);
+  const shownValues = values ? values.subarray(shownSlice * it.rows * it.columns, (shownSlice + 1) * it.rows * it.columns) : [];
+  const sumOf = (chosen) => shownValues.reduce((sum, v, i) => (chosen(i) ? sum + v : sum), 0);
+  const rowSum = sumOf((i) => Math.floor(i / it.columns) === row), columnSum = sumOf((i) => i % it.columns === column);
   const chip = (other, grad) => {
     const its = layout(nodes[other].shape), found = ready && tensors[other];
     return html`<button class="chip" key=${other} onClick=${() => onOpen(other, null, grad ? "backward" : way)}>
@@ -55,7 +57,7 @@ function Detail({ meta, nodes, name, way, entry, head, tensors, answer, sources,
         html`<button key=${i} aria-pressed=${i === shownSlice ? "true" : "false"} onClick=${() => (setSlice(i), set({ head: i, entry: null }), setCursor(null))}>${w.head(i)}</button>`)}</div>`}
       <${Matrix} values=${values} shape=${node.shape} kind=${kind} slice=${shownSlice} cursor=${at} label=${`${back ? "d" : ""}${name}`}
         onCursor=${setCursor} onOpen=${open} marks=${level === 3 ? [entry] : []} />
-      ${it.columns > 1 && it.rows * it.slices > 0 && html`<p class="hint">${w.sumOfRow(row, format(rowSum))}. ${w.matrixHint}</p>`}
+      ${it.columns > 1 && it.rows * it.slices > 0 && html`<p class="hint">${w.sumOfRow(row, format(rowSum))}${it.rows > 1 ? w.sumOfColumn(column, format(columnSum)) : ""}. ${w.matrixHint}</p>`}
       <${ValueTable} key=${name} values=${values} shape=${node.shape} slice=${shownSlice} label=${`${back ? "d" : ""}${name}`} />
     </div>`}
     ${level === 3 && html`<${Entry} key=${`${name}${way}${entry}`} node=${node} nodes=${nodes} label=${answer.label} entry=${entry} way=${way} tensors=${tensors} terms=${terms} config=${meta.config} dtype=${dtype}

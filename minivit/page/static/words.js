@@ -210,6 +210,7 @@ function words() {
     matrixHint: "Arrow keys move, Enter opens the entry, Esc closes it.",
     slice: "Head",
     sumOfRow: (i, sum) => `Sum of row ${i}: ${sum}`,
+    sumOfColumn: (j, sum) => `, of column ${j}: ${sum}`,
     table: "As a table",
     tablePart: (from, to, of) => `${from} to ${to} of ${of}`,
     before: "Previous",
