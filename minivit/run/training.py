@@ -129,8 +129,7 @@ def _fit(
     learn = f", of which {trainer.trained.flat.size} learn" if trainer.frozen else ""
     line = (
         f"run {folder}: {trainer.model.params.flat.size} parameters{learn}, {counted(epochs, 'epoch')} of "
-        f"{counted(count, 'image')} "
-        f"({len(images.valid.labels)} more for validation), {_form(trainer.model.config)}, "
+        f"{counted(count, 'image')} ({len(images.valid.labels)} more for validation), {_form(trainer.model.config)}, "
         f"{threads_line(trainer, count)}"
     )
     if saves.begun:
@@ -224,10 +223,9 @@ def _show(stop: Stop, show: Callable[[Any], object], what: Any) -> None:
 
 def _operations(trainer: Trainer, steps: int, images: int) -> int | None:
     """Those of the matrix products of the steps that were taken, of `steps`; None where some parameters are frozen."""
-    if trainer.config.freeze is not None:
-        return None
-    config = replace(trainer.config, batch_size=min(trainer.config.batch_size, images))
-    return training_flops(trainer.model.config, config, trainer.state.step, steps)
+    config, done = trainer.config, trainer.state.step
+    config = replace(config, batch_size=min(config.batch_size, images))
+    return training_flops(trainer.model.config, config, done, steps) if config.freeze is None else None
 
 
 def _tested(model: ViT, test: Split, trainer: Trainer) -> tuple[dict[str, Any], list[Mistake]]:

@@ -269,7 +269,7 @@ def test_what_would_be_ignored_beside_resume_is_refused_by_name(trained, tmp_pat
     line = refused("train", "--resume", folder, "--epochs", "90", "--batch-size", "18")
     assert "has ended, and in it epochs is 60, not 90" in line and f"minivit train --init {folder} --out NEW" in line
     line = refused("train", "--resume", folder, "--recipe", "quick")
-    assert "batch_size is 18, not 128" in line and "epochs is 60, not 6" in line
+    assert "batch_size is 18, not 128" in line and "epochs is 60, not 7" in line
 
 
 def test_a_run_goes_on_elsewhere(data, tmp_path, refused, capsys):

@@ -136,7 +136,7 @@ def test_no_thread_is_left_behind(way, data, tmp_path, monkeypatch, at_step):
             monkeypatch.setattr("minivit.run.training.state_bytes", fail)
     with contextlib.suppress(Interrupted, TrainingError, OSError, AssertionError) as caught:
         start(data, tmp_path / "run", threads=2)
-    assert caught is None and set(threading.enumerate()) == before
+    assert caught is None and set(threading.enumerate()) <= before  # one of an earlier test may have ended meanwhile
 
 
 def test_the_test_images_are_looked_at_once(data, tmp_path, monkeypatch):
