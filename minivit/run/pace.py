@@ -16,8 +16,8 @@ SECONDS = 2.0  # of measured steps, if they are not MOST before
 FORWARD = 1 / 3  # of a step's time: what a batch of validation images takes
 
 
-def within_minutes(config: TrainConfig, model: ViT, train: Split, valid: Split) -> tuple[TrainConfig, str]:
-    """The settings with the number of epochs that fit into `config.minutes` on this machine, and a line that says so.
+def within_minutes(config: TrainConfig, model: ViT, train: Split, valid: Split) -> tuple[int, str]:
+    """The number of epochs that fit into `config.minutes` on this machine, and a line that says so.
 
     Steps of a copy of the model are measured, with augmentation; the validation at the end of every epoch is counted,
     the test at the end of the run is not. Raises ConfigError if not even one epoch fits,
@@ -34,7 +34,7 @@ def within_minutes(config: TrainConfig, model: ViT, train: Split, valid: Split) 
     if epochs < 1:
         raise ConfigError(f"{about}, which is more than --minutes {config.minutes:g}: give it more, or fewer images")
     minutes = f"{config.minutes:g} minute{'s' * (config.minutes != 1)}"
-    return dataclasses.replace(config, epochs=epochs), f"{about}: {counted(epochs, 'epoch')} in {minutes}"
+    return epochs, f"{about}: {counted(epochs, 'epoch')} in {minutes}"
 
 
 def _seconds_per_step(config: TrainConfig, model: ViT, train: Split) -> float:

@@ -1,5 +1,6 @@
 """The start of a run: one training from start to end, in a folder from which it can be resumed."""
 
+import dataclasses
 import hashlib
 import secrets
 from typing import Any
@@ -73,7 +74,8 @@ def start_run(
         for note in dataset.notes:
             say(f"note: {note}")
         images = split_images(dataset, config)
-        config, why = decided(config, images.train.images, for_photos)
+        asked = config
+        config, why = decided(asked, images.train.images, for_photos)
         if dataset.class_names is not None:
             model_settings = {**model_settings, "class_names": dataset.class_names}
         about: tuple[str, ...] = ()
@@ -89,7 +91,9 @@ def start_run(
             about = (line, *(f"warning: {doubt}" for doubt in doubts))
         if config.minutes is not None:
             check(ranks.size == 1, "minutes are measured by one process: give the ranks a number of --epochs instead")
-            config, line = within_minutes(config, model, images.train, images.valid)
+            epochs, line = within_minutes(config, model, images.train, images.valid)
+            asked = dataclasses.replace(asked, epochs=epochs)
+            config, why = decided(asked, images.train.images, for_photos)  # an automatic strength follows the epochs
             about = (*about, line)
         settings = {
             "format": FORMAT,

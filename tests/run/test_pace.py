@@ -41,6 +41,19 @@ def test_as_many_epochs_as_fit_and_they_are_recorded(tmp_path, clock):
     assert run.settings["train"]["epochs"] == 5
 
 
+@pytest.mark.parametrize("kind", [None, "photos"])
+def test_an_automatic_strength_follows_the_epochs_that_fit(tmp_path, clock, kind):
+    data = tiny.write_data(tmp_path, 100)
+    said = []
+    config = TrainConfig(
+        minutes=0.2, batch_size=20, validation=20, augmentation=kind, augment="auto", images_seen=8000
+    )  # 100 epochs of 80 images, but for the minutes
+    run = start_run(data, str(tmp_path / "run"), {"depth": 1, "dim": 8}, config, say=said.append)
+    trained = run.settings["train"]
+    assert (trained["epochs"], trained["augment"]) == (5, 0.45)  # √5 / 5
+    assert [line for line in said if "of strength 0.45 for 5 epochs" in line]
+
+
 def test_the_model_that_is_measured_does_not_learn(tmp_path, clock):
     from minivit.data import load
 
