@@ -2,7 +2,8 @@
 
 Both sides do the first steps of the run anew, from the same weights on the same batches with the same masks. Their
 losses must agree; then they have the same accuracy after the same number of steps, and what differs is the time of a
-step, which is measured in blocks that alternate.
+step, which is measured in blocks that alternate. PyTorch computes attention in two ways, as two products and a softmax
+and as `scaled_dot_product_attention`; in every block the faster of the two is compared. Neither is compiled.
 """
 
 import argparse
@@ -37,14 +38,21 @@ class Twins(NamedTuple):
     """The same steps on both sides: the losses, and the seconds of a step in every block, with this many threads."""
 
     threads: int
-    losses: list[tuple[float, float]]
+    losses: list[float]
     minivit: list[float]
-    torch: list[float]
+    peer_losses: dict[str, list[float]]  # of PyTorch with each kind of attention
+    peers: dict[str, list[float]]
+
+    @property
+    def torch(self) -> list[float]:
+        """The seconds of the faster kind of attention in every block."""
+        return [min(block) for block in zip(*self.peers.values())]
 
     @property
     def difference(self) -> float:
         """The largest relative difference of two losses."""
-        return max(abs(one - other) / abs(other) for one, other in self.losses)
+        pairs = [pair for losses in self.peer_losses.values() for pair in zip(self.losses, losses, strict=True)]
+        return max(abs(one - other) / abs(other) for one, other in pairs)
 
 
 class Curve(NamedTuple):
@@ -68,8 +76,11 @@ class Curve(NamedTuple):
 
 
 def curve(folder: Path, settings: dict[str, Any]) -> Curve:
-    """What a run's metrics say. Raises ValueError if no images were held out for validation."""
+    """What a run's metrics say. Raises ValueError if no images were held out for validation, or if the run did not
+    train a whole model from random weights."""
     config, model = TrainConfig.from_dict(settings["train"]), ViTConfig.from_dict(settings["model"])
+    if settings["init"] is not None or config.freeze is not None:
+        raise ValueError(f"{folder} is not a training from the start: it had --init or --freeze")
     lines = [line for line in read_metrics(folder) if line["valid_accuracy"] is not None]
     if not lines:
         raise ValueError(f"{folder} held no images out for validation: train with --validation")
@@ -90,29 +101,30 @@ def twins(settings: dict[str, Any], steps: int) -> Twins:
     epochs = config.epochs_for(len(images.train.labels))
     total = epochs * steps_per_epoch(config.batch_size, len(images.train.labels))
     trainer = Trainer(ViT(ViTConfig.from_dict(settings["model"]), config.seed), config, total)
-    peer = TorchTrainer(trainer)
+    peers = {"matmul": TorchTrainer(trainer, sdpa=False)}
+    if not trainer.model.config.attention_dropout:  # its mask can be given to products only
+        peers["SDPA"] = TorchTrainer(trainer, sdpa=True)
     torch.set_num_threads(trainer.pool.threads)
-    result = Twins(trainer.pool.threads, [], [], [])
+    result = Twins(trainer.pool.threads, [], [], {name: [] for name in peers}, {name: [] for name in peers})
     with trainer.pool, Prefetcher(trainer, images.train, epochs) as prefetcher:
         for start in range(0, min(steps, total), BLOCK):
             numbers = range(start, min(start + BLOCK, steps, total))
             batches = [prefetcher[step] for step in numbers]
-            rates, masks = [], []
-            ours, theirs, times = [], [], []
+            rates, masks, times = [], [], []
             for step, batch in zip(numbers, batches):
                 rates.append(trainer.learning_rate)
-                masks.append(peer.masks(len(batch[0]), step))
+                masks.append(peers["matmul"].masks(len(batch[0]), step))
                 began = time.perf_counter()
-                ours.append(float(trainer.update(*batch).loss))
+                result.losses.append(float(trainer.update(*batch).loss))
                 times.append(time.perf_counter() - began)
             result.minivit.append(median(times[SETTLING:] or times))
-            times = []
-            for step, batch, rate, mask in zip(numbers, batches, rates, masks):
-                began = time.perf_counter()
-                theirs.append(peer.update(*batch, rate, step, mask))
-                times.append(time.perf_counter() - began)
-            result.torch.append(median(times[SETTLING:] or times))
-            result.losses.extend(zip(ours, theirs))
+            for name, peer in peers.items():
+                times = []
+                for step, batch, rate, mask in zip(numbers, batches, rates, masks):
+                    began = time.perf_counter()
+                    result.peer_losses[name].append(peer.update(*batch, rate, step, mask))
+                    times.append(time.perf_counter() - began)
+                result.peers[name].append(median(times[SETTLING:] or times))
     return result
 
 
@@ -162,13 +174,18 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, metavar="PNG", help="also draw the curves")
     args = parser.parse_args()
     run = load_run(args.run)
+    try:
+        of = curve(run.folder, run.settings)
+    except ValueError as error:
+        parser.error(str(error))
     keep_freed_memory()
     both = twins(run.settings, args.steps)
-    of = curve(run.folder, run.settings)
     print(table(of, both))
     agree = both.difference <= AGREE
     print(f"\n{len(both.losses)} steps on both sides: the losses differ by {both.difference:.1e} at most", end="")
     print("" if agree else f", more than {AGREE:g}: these are not the same training")
+    kinds = ", ".join(f"{name} {1000 * median(times):.1f}" for name, times in both.peers.items())
+    print(f"ms of a step: minivit {1000 * median(both.minivit):.1f}; PyTorch, by kind of attention: {kinds}")
     print(f"{args.run}, threads: {both.threads}\n{machine([[software()]])}")
     if args.plot is not None:
         plot(of, both, args.plot)

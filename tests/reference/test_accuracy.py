@@ -26,11 +26,25 @@ def test_the_losses_are_the_same(tmp_path, capsys, monkeypatch, model, train):
     config = TrainConfig(epochs=5, batch_size=20, learning_rate=1e-3, **train)
     run = start_run(data, str(tmp_path / "run"), {**SMALL, **model}, config)
     both = accuracy.twins(run.settings, 22)
-    assert len(both.losses) == 20  # as many steps as the run has
+    kinds = ["matmul"] if model else ["matmul", "SDPA"]
+    assert list(both.peers) == list(both.peer_losses) == kinds
+    assert [len(losses) for losses in (both.losses, *both.peer_losses.values())] == [20] * (1 + len(kinds))
+    assert both.torch == [min(times) for times in zip(*both.peers.values())]  # the faster one
     assert both.difference < 2e-5
-    assert both.losses[0][0] != both.losses[-1][0]
+    assert both.losses[0] != both.losses[-1]
     monkeypatch.setattr("sys.argv", ["accuracy", str(run.folder), "--steps", "4", "--plot", str(tmp_path / "a.png")])
     assert accuracy.main() == 0
     said = capsys.readouterr().out
     assert "| 98 %" in said and "4 steps on both sides: the losses differ by" in said
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_a_training_from_the_start_has_a_twin(tmp_path, capsys, monkeypatch):
+    data = tiny.write_data(tmp_path, 100)
+    first = start_run(data, str(tmp_path / "first"), SMALL, TrainConfig(epochs=1, batch_size=20))
+    config = TrainConfig(epochs=1, batch_size=20, freeze=1)
+    start_run(data, str(tmp_path / "second"), {}, config, init=str(first.folder))
+    monkeypatch.setattr("sys.argv", ["accuracy", str(tmp_path / "second")])
+    with pytest.raises(SystemExit):
+        accuracy.main()
+    assert "is not a training from the start: it had --init or --freeze" in capsys.readouterr().err
