@@ -50,7 +50,8 @@ def start_run(
     data: what `data.load` takes; out: the run's folder; model_settings: ViTConfig's fields, but for those that the data
     decide (image size, channels, classes, pixel statistics, and the patch size where none is given). init: a run, or a
     model's file, whose weights to start from instead of random ones; its config is taken over, with a new head where
-    the classes are others, and `model_settings` may change in it what changes no shape (the dropouts, for example).
+    the classes are others, and without patch dropout; `model_settings` may change in it what changes no shape (the
+    dropouts, for example).
     image_size: a side or (Sh, Sw) to which the images and the positions of `init` are resized.
     skip_unreadable: leave out pictures that cannot be read, at most a tenth. for_photos: TrainConfig's fields that
     replace those of `config` where the images turn out to be photos (`train.augmentation.decided`). pixels: the

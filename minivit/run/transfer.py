@@ -56,15 +56,15 @@ def initialised_model(
     Its classes are those of the data. A model of the same ones keeps its head; any other model, also one that has no
     head or one that gives an embedding, gets a new head of zeros, which sees all classes as equally likely and lets no
     gradient into the model before its first step. (The first layer of an MLP head is drawn with the seed.)
-    model_settings may change what changes no other shape: the dropouts, for example, and the head's form. The model is
-    in float32.
+    model_settings may change what changes no other shape: the dropouts, for example, and the head's form. Patch dropout
+    is off unless they set it: it saved time in the training that the model comes from. The model is in float32.
     Raises ConfigError for images that the model does not read, and for settings that change its shapes.
     """
     name, model = base
     images = dataset.train.images
     if images.shape[1:] != model.config.image_shape:
         raise ConfigError(_other_images(name, model.config, images.shape[1:]))
-    settings = {**model.config.to_dict(), **model_settings}
+    settings = {**model.config.to_dict(), "patch_dropout": 0.0, **model_settings}
     of_data = {"classes": dataset.classes, "class_names": dataset.class_names, "embedding": False}
     config = ViTConfig.from_dict({**settings, **of_data})
     old = _class_names(model.config) if model.config.predicts else None

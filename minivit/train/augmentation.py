@@ -27,8 +27,8 @@ def decided(
 
     Digits are grey, and nine of ten have an empty outermost ring of pixels; all other images are photos. Photos in
     colour are mirrored, grey ones are not, since letters have a handedness. An automatic strength is √epochs / 5:
-    images that are seen more often need more variety. It was chosen on validation images: strengths below 1 for the 6
-    epochs of `--recipe quick`, 1 to 1.4 for some 50 epochs, 4 for drawn shapes in 400.
+    images that are seen more often need more variety. It was chosen on validation images: strengths below 1 for some
+    7 epochs, 1 to 1.4 for some 50 epochs, 4 for drawn shapes in 400.
     """
     grey = images.shape[1] == 1
     colour = "the training images are grey" if grey else f"the training images have {images.shape[1]} channels"
@@ -47,11 +47,17 @@ def decided(
         config, because = dataclasses.replace(config, augment=strength), f" for {counted(epochs, 'epoch')}"
     mirror = bool(config.augment) and kind == "photos" and not grey if config.mirror is None else config.mirror
     config = dataclasses.replace(config, augmentation=kind, mirror=mirror)
-    if not config.augment or kind == "none":
-        return config, f"augmentation: {'none' if kind == 'none' else 'off'}, as set"
-    without = ", without colour changes" if kind == "photos" and images.shape[1] != 3 else ""
-    mirrored = f", {'mirrored' if mirror else 'not mirrored'}" if kind == "photos" or mirror else ""
-    return config, f"augmentation: {kind} of strength {config.augment:g}{because}{without}{mirrored}: {why}"
+    moved = bool(config.augment) and kind != "none"
+    said = [f"{kind} of strength {config.augment:g}{because}"] if moved else []
+    if moved and kind == "photos" and images.shape[1] != 3:
+        said.append("without colour changes")
+    if mirror or moved and kind == "photos":
+        said.append("mirrored" if mirror else "not mirrored")
+    others = [(name, getattr(config, name)) for name in ("elastic", "erasing", "mixup", "cutmix")]
+    said.extend(f"{name} {value:g}" for name, value in others if value)
+    if not moved:
+        return config, f"augmentation: {', '.join(said) or ('none' if kind == 'none' else 'off')}, as set"
+    return config, f"augmentation: {', '.join(said)}: {why}"
 
 
 def empty_rings(images: np.ndarray | Pictures) -> float:

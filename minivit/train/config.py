@@ -29,13 +29,13 @@ class TrainConfig:
     batch_size: int = option(64, "images per step; any number, since a batch is computed in shards of bounded memory")
     learning_rate: float = option(1.5e-3, "peak learning rate, reached after the warm-up")
     warmup_fraction: float = option(0.1, "fraction of the steps used for linear warm-up")
-    weight_decay: float = option(0.05, "decay of the weight matrices; nothing else decays")
+    weight_decay: float = option(0.05, "decay of the weight matrices that AdamW trains; nothing but matrices decays")
     label_smoothing: float = option(0.1, "fraction of the target probability spread over all classes")
     patch_dropout_until: float = option(
         1.0, "share of the steps in which the model's patch dropout is on; all patches after"
     )
     clip_norm: float | None = option(1.0, "largest norm of the gradient; a longer one is scaled down to it", none="off")
-    beta1: float = option(0.9, "decay rate of AdamW's running mean of the gradient")
+    beta1: float = option(0.9, "decay rate of the running mean of the gradient, AdamW's and Muon's")
     beta2: float = option(0.99, "decay rate of AdamW's running mean of the squared gradient")
     muon: float | None = option(
         None,

@@ -17,8 +17,8 @@ RATIO = 10 / 3  # largest ratio of the erased rectangle's sides
 
 
 def random_erasing(images: Array, rng: np.random.Generator, share: float = 0.25) -> Array:
-    """In a `share` of the images, a rectangle of 2 to 33 % of the area, with sides of a ratio of 0.3 to 3.3, becomes
-    the mean colour of the image. Zhong et al. 2017 (arXiv:1708.04896)."""
+    """In a `share` of the images, a rectangle of about 2 to 33 % of the area, with sides of a ratio of 0.3 to 3.3,
+    becomes the mean colour of the image. Zhong et al. 2017 (arXiv:1708.04896)."""
     n, C, Sh, Sw = images.shape
     draws = rng.random((n, 5))
     area = np.where(draws[:, 0] < share, ERASED[0] + (ERASED[1] - ERASED[0]) * draws[:, 1], 0)

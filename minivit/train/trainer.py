@@ -1,4 +1,4 @@
-"""Trainer: one optimisation step, from a batch to the AdamW update."""
+"""Trainer: one optimisation step, from a batch to the update by AdamW and Muon."""
 
 import dataclasses
 import math

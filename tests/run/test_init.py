@@ -43,8 +43,10 @@ def test_training_starts_from_the_weights_of_the_run(data, first, tmp_path):
 
 
 def test_the_dropouts_may_change(data, first, tmp_path):
-    run = start_run(data, str(tmp_path / "run"), {"dropout": 0.25}, ONE_STEP, init=str(first))
-    assert run.model.config.dropout == 0.25
+    run = start_run(data, str(tmp_path / "run"), {"dropout": 0.25, "patch_dropout": 0.5}, ONE_STEP, init=str(first))
+    assert (run.model.config.dropout, run.model.config.patch_dropout) == (0.25, 0.5)
+    again = start_run(data, str(tmp_path / "again"), {}, ONE_STEP, init=str(run.folder))
+    assert (again.model.config.dropout, again.model.config.patch_dropout) == (0.25, 0.0), "all patches unless asked"
     assert json.loads((tmp_path / "run" / "config.json").read_text())["init"] == str(first)
 
 

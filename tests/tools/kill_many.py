@@ -21,7 +21,10 @@ from pathlib import Path
 from tests.tools.tiny import DROPOUTS, FOR_THREADS, flags, minivit, start, write_data
 
 STEPS = 120
-SETTINGS = flags(**DROPOUTS, **FOR_THREADS, epochs=40, batch_size=18, ema=0.9, augment=1, log_every=1)
+SETTINGS = flags(
+    **{**DROPOUTS, "patch_dropout": 0.25, "patch_dropout_until": 0.5},
+    **{**FOR_THREADS, "epochs": 40, "batch_size": 18, "ema": 0.9, "augment": 1, "log_every": 1},
+)
 PICTURES = {"curves.png", "confusion.png"}  # where matplotlib is installed
 FILES = {"config.json", "metrics.jsonl", "model.safetensors", "result.json", *PICTURES}
 

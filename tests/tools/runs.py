@@ -16,9 +16,10 @@ ALL = {"config.json", "metrics.jsonl", "model.safetensors", "result.json"}  # th
 
 
 def start(data: str, out: Path | None, overwrite: bool = False, say: Any = print, **settings: Any) -> Run:
-    """A run with everything that draws: dropouts, augmentation, the mean of the weights."""
-    config = TrainConfig(**{"epochs": 3, "batch_size": 18, "ema": 0.9, "save_every": 2, "threads": 1, **settings})
-    model = {**tiny.MODEL, **tiny.DROPOUTS}
+    """A run with everything that draws or changes with time: dropouts, augmentation, Muon, the mean of the weights."""
+    always = {"epochs": 3, "batch_size": 18, "muon": 1e-3, "ema": 0.9, "patch_dropout_until": 0.5, "save_every": 2}
+    config = TrainConfig(**{**always, "threads": 1, **settings})
+    model = {**tiny.MODEL, **tiny.DROPOUTS, "patch_dropout": 0.25}
     return start_run(data, None if out is None else str(out), model, config, "cpu", overwrite, say=say)
 
 

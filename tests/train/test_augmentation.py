@@ -83,6 +83,14 @@ def test_what_is_set_is_not_decided():
     assert decided(TrainConfig(mirror=False), images.repeat(3, 1))[0].mirror is False
     off, why = decided(TrainConfig(augment=None), images.repeat(3, 1))
     assert why == "augmentation: off, as set" and not off.mirror and not off.augments
+    others = dict(mirror=True, elastic=1.0, erasing=0.25, mixup=0.2, cutmix=0.5)
+    everything = "mirrored, elastic 1, erasing 0.25, mixup 0.2, cutmix 0.5"
+    assert decided(TrainConfig(augment=None, **others), images)[1] == f"augmentation: {everything}, as set"
+    none = TrainConfig(augmentation="none", **others)
+    assert decided(none, images)[1] == f"augmentation: {everything}, as set"
+    assert decided(TrainConfig(**others), images)[1].startswith(
+        f"augmentation: digits of strength 1, {everything}: the"
+    )
     assert all(
         TrainConfig(augment=None, **{name: value}).augments for name, value in EVERYTHING.items() if name != "seed"
     )
