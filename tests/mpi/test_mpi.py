@@ -24,6 +24,7 @@ SECONDS = 60  # for a job; it takes two or three
 EVERYTHING = {  # that a rank could get wrong, in five steps an epoch
     **tiny.DROPOUTS, "epochs": 2, "batch_size": 11, "validation": 5, "ema": 0.9, "clip_norm": 0.5, "augment": 1.0,
     "pool": "cls", "label_smoothing": 0.1, "seed": 3, "tta": 2, "save_every": 2,
+    "patch_dropout": 0.25, "patch_dropout_until": 0.5, "muon": 1e-3,
 }  # fmt: skip
 TRAIN = """
 import os, signal, sys

@@ -8,9 +8,11 @@ import pytest
 
 from minivit.config import ViTConfig
 from minivit.muon import orthogonalised
+from minivit.run.settings import config_for
 from minivit.shapes import parameter_shapes
-from minivit.train import TrainConfig, Trainer
+from minivit.train import TrainConfig, Trainer, steps_per_epoch
 from minivit.train.flops import forward_products, muon_flops, step_flops, training_flops
+from minivit.train.recipes import recipe_called
 from minivit.vit import ViT
 from tests.tools import tiny
 
@@ -66,3 +68,16 @@ def test_the_products_of_muon():
     assert 3 * sum(counted) == muon_flops(config)
     train = TrainConfig(batch_size=5, muon=1e-3)
     assert training_flops(config, train, 2) == 2 * (step_flops(config, 5) + muon_flops(config))
+
+
+@pytest.mark.parametrize(
+    "name, images, budget",
+    [(None, 3_600, 2.5e12), ("quick", 55_000, 5e12), ("standard", 55_000, 5e13), ("best", 60_000, 2e14)],
+)
+def test_a_recipe_uses_its_budget_on_digits_and_hardly_less(name, images, budget):
+    recipe = recipe_called(name)
+    model = config_for(np.zeros((2, 1, 28, 28), np.uint8), 10, recipe.model)
+    train = TrainConfig(**recipe.train)
+    steps = train.epochs_for(images) * steps_per_epoch(train.batch_size, images)
+    assert 0.95 * budget < training_flops(model, train, steps) <= budget
+    assert sum(math.prod(shape) for shape in parameter_shapes(model).values()) <= 1_000_000
