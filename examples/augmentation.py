@@ -50,14 +50,15 @@ assert (one.augmentation, other.augmentation) == ("digits", "photos")
 
 changes = {
     "rotation, scaling,\nshear, translation": random_affine, "elastic distortion": elastic_distortion,
-    "mirror": random_mirror, "padded crop": partial(padded_crop, strength=3),
-    "resized crop": partial(resized_crop, strength=8), "erasing": partial(random_erasing, share=0.8),
+    "mirror": random_mirror, "padded crop,\nstrength 3": partial(padded_crop, strength=3),
+    "resized crop,\nstrength 8": partial(resized_crop, strength=8),
+    "erasing, in 80 %\nof the images": partial(random_erasing, share=0.8),
     "brightness, contrast,\nsaturation, hue": colour_changes, "crops and colours,\nas in training": random_photo,
 }  # fmt: skip
 starts = [digits] * 2 + [photos] * 6
 rows = [(name, start, change(start, rng)) for start, (name, change) in zip(starts, changes.items())]
 shares = {}
-for name, settings in (("mixup", {"mixup": 0.8}), ("CutMix", {"cutmix": 1.0})):
+for name, settings in (("mixup 0.8", {"mixup": 0.8}), ("CutMix 1", {"cutmix": 1.0})):
     new, labels = mixed(np.concatenate([photos, *[boat] * COPIES]), np.repeat([0, 1], COPIES), 2, rng, **settings)
     rows.append((f"{name}, and the\nshare of the house", photos, new[:COPIES]))
     shares[rows[-1][0]] = labels[:COPIES, 0]
@@ -76,5 +77,5 @@ for number, (name, before, after) in enumerate(rows):
         axes.spines[:].set(visible=i == 0, color=BLUE, linewidth=2)
         if i and name in shares:
             axes.set_title(f"{shares[name][i - 1]:.2f}", fontsize=8, pad=2)
-figure.suptitle("framed: the image itself; then four draws, the crops at strengths 3 and 8, all else at 1", size=10)
+figure.suptitle("framed: the image itself; then four draws, of strength 1 unless another is given", size=10)
 save(figure, __file__)

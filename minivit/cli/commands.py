@@ -56,6 +56,11 @@ def train(arguments: argparse.Namespace) -> None:
     else:
         if "minutes" in train_settings and "epochs" in settings[1]:
             raise ConfigError("--minutes sets the number of epochs: leave out --epochs, or --minutes")
+        if "images_seen" in settings[1] and (train_settings.get("epochs") or train_settings.get("minutes")):
+            raise ConfigError(
+                "--images-seen is for an automatic number of epochs, which --epochs, --minutes and most recipes set: "
+                "leave it out, or add --epochs auto"
+            )
         config = TrainConfig(**train_settings)
         out, overwrite, init = arguments.out, arguments.overwrite, arguments.init
         image_size = model_settings.pop("image_size", None)

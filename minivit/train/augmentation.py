@@ -17,6 +17,7 @@ from .mix import mixed, random_erasing
 from .photos import random_mirror, random_photo, resized_crop
 
 EMPTY = 0.9  # of the training images have an empty outermost ring of pixels, where they are digits
+MOST = {"digits": 2.0, "photos": STRONGEST, "none": STRONGEST}  # the strongest that `auto` chooses
 
 
 def decided(
@@ -27,8 +28,8 @@ def decided(
 
     Digits are grey, and nine of ten have an empty outermost ring of pixels; all other images are photos. Photos in
     colour are mirrored, grey ones are not, since letters have a handedness. An automatic strength is √epochs / 5:
-    images that are seen more often need more variety. It was chosen on validation images: strengths below 1 for some
-    7 epochs, 1 to 1.4 for some 50 epochs, 4 for drawn shapes in 400.
+    images that are seen more often need more variety. This is a rule of thumb; README, "Augmentation", has what it was
+    compared with. Of digits it is at most 2, which rotates by up to 25°; stronger ones were not compared.
     """
     grey = images.shape[1] == 1
     colour = "the training images are grey" if grey else f"the training images have {images.shape[1]} channels"
@@ -43,7 +44,7 @@ def decided(
         config = dataclasses.replace(config, **(for_photos or {}))
     epochs, because = config.epochs_for(len(images)), ""
     if config.augment == "auto":
-        strength = float(f"{min(STRONGEST, math.sqrt(epochs) / 5):.2g}")
+        strength = float(f"{min(MOST[kind], math.sqrt(epochs) / 5):.2g}")
         config, because = dataclasses.replace(config, augment=strength), f" for {counted(epochs, 'epoch')}"
     mirror = bool(config.augment) and kind == "photos" and not grey if config.mirror is None else config.mirror
     config = dataclasses.replace(config, augmentation=kind, mirror=mirror)

@@ -54,11 +54,12 @@ class TrainConfig:
     )
     augment: float | str | None = option(
         1.0,
-        "strength of that augmentation; auto: the more often an image is seen the stronger, √epochs / 5",
+        "strength of that augmentation; auto: the more often an image is seen the stronger, √epochs / 5, of digits at "
+        "most 2",
         ("auto",),
         none="off",
     )
-    mirror: bool | None = option(None, "mirror every second image, left to right; auto: photos in colour")
+    mirror: bool | None = option(None, "mirror half of the images, at random, left to right; auto: photos in colour")
     elastic: float | None = option(None, "strength of elastic distortions, 1 for example", none="off")
     erasing: float | None = option(None, "fraction of the images in which a random rectangle is erased", none="off")
     mixup: float | None = option(None, "mix images with others; their shares are of Beta(MIXUP, MIXUP)", none="off")

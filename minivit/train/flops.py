@@ -11,13 +11,13 @@ tokens, width D, MLP width F, L blocks and K classes, a forward pass has
                  MLP        (T, D) @ (D, F) and (T, F) @ (F, D)   4·T·D·F
     head         (1, D) @ (D, K)                                  2·D·K, twice that with pool "cls+patches"
 
-With patch dropout T counts the tokens that are left. So
+With patch dropout T counts the tokens that are left. So, with a head that reads D features,
 
     forward = B·(2·N·C·P²·D + L·(8·T·D² + 4·T²·D + 4·T·D·F) + 2·D·K).
 
 The backward pass of C = A @ B is two products of the same cost, dA = dC @ Bᵀ and dB = Aᵀ @ dC, and training does not
 need dA of the patches, which are pixels: step = 3·forward - B·2·N·C·P²·D. All tokens are counted in all blocks; the
-last block needs fewer where the head reads the class token alone.
+last block needs fewer where the head reads the class token alone. `muon_flops` counts the products of a Muon step.
 """
 
 import dataclasses

@@ -12,10 +12,9 @@ import numpy as np
 from ..backend import Array, array_module
 from .sampling import as_before, bilinear, parts_of, pixels_at
 
-# The crops at strength 1 are mild, since a small model that sees every image a few times learns less with more: chosen
-# for `--recipe quick` on validation images of Fashion-MNIST (README, "Augmentation"). Usual in long trainings are a
-# padding of 1/8 (He et al. 2015, arXiv:1512.03385), which is strength 3, and crops down to 8 % of the area (Szegedy et
-# al. 2014, arXiv:1409.4842).
+# The crops at strength 1 are mild, since a small model that sees every image a few times learns less with more. Usual
+# in long trainings are a padding of 1/8 (He et al. 2015, arXiv:1512.03385), which is strength 3, and crops down to 8 %
+# of the area (Szegedy et al. 2014, arXiv:1409.4842).
 PADDING = 1 / 24  # of a side, at most
 AREA, ASPECT = 0.05, 1.03  # a crop has at least 1 - AREA of the area, and its sides' ratio changes by at most ASPECT
 SMALLEST = 0.08  # of the area, whatever the strength
@@ -40,8 +39,8 @@ def random_mirror(images: Array, rng: np.random.Generator) -> Array:
 
 
 def padded_crop(images: Array, rng: np.random.Generator, strength: float = 1.0) -> Array:
-    """Every image shifted by whole pixels, at most strength/24 of a side each way, its edge repeated where nothing
-    is left: a crop of the same size from the padded image."""
+    """Every image shifted by whole pixels, at most strength/24 of a side each way, rounded down, its edge repeated
+    where nothing is left: a crop of the same size from the padded image."""
     xp = array_module(images)
     n, _, Sh, Sw = images.shape
     most = np.floor(PADDING * strength * np.array([Sh, Sw]))

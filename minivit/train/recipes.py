@@ -5,10 +5,12 @@ MNIST: the pixel statistics come from the training split of the data set in use.
 model that was trained before.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from ..config import ViTConfig
 from ..errors import ConfigError
+from .config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Recipe:
 
 
 def _listed(settings: dict[str, Any]) -> str:
-    said = {name.replace("_", "-"): "auto" if value is None else value for name, value in settings.items()}
-    return ", ".join(f"{name} {value}" for name, value in said.items())
+    words = {field.name: field.metadata["none"] for config in (ViTConfig, TrainConfig) for field in fields(config)}
+    said = ((name, words[name] if value is None else value) for name, value in settings.items())
+    return ", ".join(f"{name.replace('_', '-')} {value}" for name, value in said)
 
 
 DEFAULT = Recipe(
@@ -78,7 +81,10 @@ RECIPES = {
     "finetune": Recipe(
         "with --init: the whole model at a low rate, lower still in its first layers",
         {},
-        {"epochs": 20, "batch_size": 32, "learning_rate": 5e-5, "layer_decay": 0.75, "patience": 5},
+        {
+            **{"epochs": 20, "batch_size": 32, "learning_rate": 5e-5, "muon": None, "layer_decay": 0.75},
+            **{"patience": 5, "augment": 1.0},
+        },
         needs_init=True,
     ),
 }

@@ -63,11 +63,13 @@ def test_a_recipe_may_have_other_settings_for_photos():
     assert decided(TrainConfig(), digits, {"augment": 3.0}) == decided(TrainConfig(), digits)
 
 
-@pytest.mark.parametrize("epochs, strength", [(4, 0.4), (25, 1.0), (500, 4.5), (40_000, 8.0)])
+@pytest.mark.parametrize("epochs, strength", [(4, 0.4), (25, 1.0), (110, 2.1), (500, 4.5), (40_000, 8.0)])
 def test_an_automatic_strength_grows_with_the_number_of_epochs(epochs, strength):
-    images = with_rings(30, 30)
+    images = with_rings(30, 0)
     config, why = decided(TrainConfig(epochs=epochs, augment="auto"), images)
-    assert config.augment == strength and f"of strength {strength:g} for {epochs} epochs: the" in why
+    assert config.augment == strength and f"photos of strength {strength:g} for {epochs} epochs, without" in why
+    digits, why = decided(TrainConfig(epochs=epochs, augment="auto"), with_rings(30, 30))
+    assert digits.augment == min(2, strength) and f"digits of strength {min(2, strength):g} for {epochs} e" in why
     assert decided(config, images)[0] == config, "once"
     assert decided(TrainConfig(images_seen=30 * epochs, augment="auto"), images)[0].augment == min(4.5, strength)
     with pytest.raises(ConfigError, match="augment must be a strength, or auto, not 'strong'"):
