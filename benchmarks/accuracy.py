@@ -158,7 +158,7 @@ def plot(of: Curve, both: Twins, path: Path) -> None:
         axes.set(xlabel=label, yscale="log")
         for level in LEVELS:
             axes.axhline(100 * (1 - level), color="grey", linewidth=0.6, linestyle=":")
-    panels[2].plot(seconds[1], error, color="#d55e00", marker=".", label=f"PyTorch, from {len(both.losses)} steps")
+    panels[2].plot(seconds[1], error, color="#d55e00", marker=".", label=f"PyTorch (time of {len(both.losses)} steps)")
     panels[0].set_ylabel("validation error (%)")
     panels[0].set_yticks([each for each in TICKS if min(error) / 2 <= each <= 2 * max(error)], minor=False)
     panels[0].yaxis.set_major_formatter("{x:g}")

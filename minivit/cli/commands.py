@@ -41,7 +41,7 @@ def train(arguments: argparse.Namespace) -> None:
     device = arguments.device or "cpu"
     if arguments.resume is not None:
         _refuse_beside(
-            arguments, "--resume", ("out", "overwrite", "init", "pixels", "skip_unreadable", "overfit_batch")
+            arguments, "--resume", ("recipe", "out", "overwrite", "init", "pixels", "skip_unreadable", "overfit_batch")
         )
         run = resume_run(
             arguments.resume, arguments.device, data=arguments.data, model_settings=model_settings,
@@ -54,12 +54,14 @@ def train(arguments: argparse.Namespace) -> None:
         )
         return overfit(data, model_settings, train_settings, device, reading=reading, say=_say)
     else:
-        if "minutes" in train_settings and "epochs" in settings[1]:
+        if train_settings.get("minutes") and settings[1].get("epochs"):
             raise ConfigError("--minutes sets the number of epochs: leave out --epochs, or --minutes")
-        if "images_seen" in settings[1] and (train_settings.get("epochs") or train_settings.get("minutes")):
+        if "images_seen" in settings[1] and train_settings.get("minutes"):
+            raise ConfigError("--minutes sets the number of epochs: leave out --images-seen, or --minutes")
+        if "images_seen" in settings[1] and train_settings.get("epochs"):
             raise ConfigError(
-                "--images-seen is for an automatic number of epochs, which --epochs, --minutes and most recipes set: "
-                "leave it out, or add --epochs auto"
+                "--images-seen is for an automatic number of epochs, which --epochs and every recipe set: leave it "
+                "out, or say --epochs auto"
             )
         config = TrainConfig(**train_settings)
         out, overwrite, init = arguments.out, arguments.overwrite, arguments.init

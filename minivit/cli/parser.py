@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     it = command(commands.train, "train", "train a model, and test it once at the end")
     it.set_defaults(device=None)  # with --resume, the run's own
     it.add_argument("--data", help=f"{DATA_HELP} (default: {DEFAULT_DATA})")
-    about = "settings, which flags override; the defaults below are those without a recipe"
+    about = "settings, which flags override; the defaults below are those without it and, of the model, without --init"
     recipes = "; ".join(f"{name}: {recipe}" for name, recipe in RECIPES.items())
     it.add_argument("--recipe", choices=tuple(RECIPES), help=f"{about}; {recipes}")
     it.add_argument(

@@ -71,7 +71,7 @@ class Display:
     def _forecast(self, seconds: float) -> None:
         left = (self.steps - self.first - self.seen) * seconds
         if left > LONG:
-            self.say(f"note: this will take about {left / 60:.0f} minutes; --epochs or --minutes sets for how long")
+            self.say(f"note: this will take about {left / 60:.0f} minutes; a run with fewer --epochs takes less")
 
     def report(self, report: Metrics) -> None:
         """Show a report: in the bar and, if it is that of a whole epoch, as a line of its own."""

@@ -28,7 +28,7 @@ from .training import train_in
 from .transfer import base_model, initialised_model
 
 MODEL = "model.safetensors"
-DECIDED = ("augmentation", "mirror")  # of which a run's settings hold what auto decided when it began
+DECIDED = {("augmentation", None), ("mirror", None), ("augment", "auto")}  # a run has what auto decided as it began
 
 
 def resume_run(
@@ -144,9 +144,7 @@ def _with_settings(
     """The settings of a run with those of the machine changed. Raises ConfigError for others that differ."""
     machine = {name: value for name, value in train_settings.items() if name in MACHINE}
     fixed = {
-        name: value
-        for name, value in train_settings.items()
-        if name not in MACHINE and not (name in DECIDED and value is None)
+        name: value for name, value in train_settings.items() if name not in MACHINE and (name, value) not in DECIDED
     }
     differ = []
     for before, after in (

@@ -28,8 +28,8 @@ def decided(
 
     Digits are grey, and nine of ten have an empty outermost ring of pixels; all other images are photos. Photos in
     colour are mirrored, grey ones are not, since letters have a handedness. An automatic strength is √epochs / 5:
-    images that are seen more often need more variety. This is a rule of thumb; README, "Augmentation", has what it was
-    compared with. Of digits it is at most 2, which rotates by up to 25°; stronger ones were not compared.
+    images that are seen more often need more variety. This is a rule of thumb; README, "Results", has the few strengths
+    that were compared. Of digits it is at most 2, which rotates by up to 25°; none above 1.7 was compared.
     """
     grey = images.shape[1] == 1
     colour = "the training images are grey" if grey else f"the training images have {images.shape[1]} channels"

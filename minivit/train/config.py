@@ -22,7 +22,10 @@ class TrainConfig:
     epochs: int | None = option(
         None, f"passes over the training images; auto: as many, at most {MOST_EPOCHS}, as show the model `images_seen`"
     )
-    images_seen: int = option(330_000, "images shown by an automatic number of epochs, each counted once an epoch")
+    images_seen: int = option(
+        330_000,
+        "images shown by an automatic number of epochs, each counted once an epoch; without a recipe 330,000 photos",
+    )
     minutes: float | None = option(
         None, "about how long to train on this machine: as many epochs as fit, by the measured step", none="off"
     )

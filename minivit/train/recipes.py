@@ -49,7 +49,7 @@ LONG_TRAIN = {**TRAIN, "ema": 0.999, "augment": 1.7}  # the model is that of the
 
 RECIPES = {
     "quick": Recipe(
-        "a good model in two minutes",
+        "a good model in three minutes",
         {"pool": "mean", **MODEL},
         {**TRAIN, "epochs": 7, "patch_dropout_until": 0.7, "augment": 0.7},
         photos={"augment": "auto"},
@@ -72,7 +72,7 @@ RECIPES = {
         {},
         {
             **{"freeze": "all", "augmentation": "none", "epochs": 100, "batch_size": 64, "learning_rate": 3e-3},
-            **{"label_smoothing": 0.0, "patience": 10},
+            **{"muon": None, "label_smoothing": 0.0, "patience": 10},
         },
         needs_init=True,
     ),

@@ -198,7 +198,7 @@ def test_a_long_training_is_said_first(shapes, tmp_path, monkeypatch):
     lines = []
     train(shapes, tmp_path / "run", lines, {"epochs": 3})
     (note,) = [line for line in lines if "will take about" in line]
-    assert note.endswith("minutes; --epochs or --minutes sets for how long")
+    assert note.endswith("minutes; a run with fewer --epochs takes less")
     assert lines.index(note) < next(k for k, line in enumerate(lines) if line.startswith("epoch 2/3"))
 
 

@@ -72,9 +72,11 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path, clock, capsys):
         start_run(data, str(tmp_path / "run"), {"depth": 1}, TrainConfig(minutes=0.001))
     assert main(["train", "--data", data, "--minutes", "1", "--epochs", "2", "--out", str(tmp_path / "run")]) == 2
     assert "leave out --epochs, or --minutes" in capsys.readouterr().err
-    for beside in (["--minutes", "1"], ["--epochs", "2"], ["--recipe", "quick"]):
+    assert main(["train", "--data", data, "--minutes", "1", "--images-seen", "9", "--epochs", "auto"]) == 2
+    assert "leave out --images-seen, or --minutes" in capsys.readouterr().err
+    for beside in (["--epochs", "2"], ["--recipe", "quick"]):
         assert main(["train", "--data", data, "--images-seen", "9", *beside]) == 2
-        assert "--images-seen is for an automatic number of epochs" in capsys.readouterr().err
+        assert "leave it out, or say --epochs auto" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="minutes must be positive"):
         TrainConfig(minutes=0)
     with pytest.raises(ConfigError, match="give epochs instead"):

@@ -376,5 +376,5 @@ def test_the_augmentation_that_was_decided_is_recorded(data, stopped, whole):
     assert (stored["augmentation"], stored["mirror"]) == ("photos", False)
     with pytest.raises(ConfigError, match="augmentation is 'photos', not 'digits'"):
         resume_run(str(stopped), train_settings={"augmentation": "digits"})
-    resume_run(str(stopped), train_settings={"augmentation": None, "mirror": None})
+    resume_run(str(stopped), train_settings={"augmentation": None, "mirror": None, "augment": "auto"})
     assert same_model(stopped, whole)
