@@ -28,7 +28,7 @@ from .training import train_in
 from .transfer import base_model, initialised_model
 
 MODEL = "model.safetensors"
-DECIDED = {("augmentation", None), ("mirror", None), ("augment", "auto")}  # a run has what auto decided as it began
+DECIDED = ("augmentation", None), ("mirror", None), ("augment", "auto")  # a run has what auto decided as it began
 
 
 def resume_run(

@@ -17,7 +17,7 @@ from .mix import mixed, random_erasing
 from .photos import random_mirror, random_photo, resized_crop
 
 EMPTY = 0.9  # of the training images have an empty outermost ring of pixels, where they are digits
-MOST = {"digits": 2.0, "photos": STRONGEST, "none": STRONGEST}  # the strongest that `auto` chooses
+STRONGEST_OF_DIGITS = 2.0  # that `auto` chooses
 
 
 def decided(
@@ -44,7 +44,8 @@ def decided(
         config = dataclasses.replace(config, **(for_photos or {}))
     epochs, because = config.epochs_for(len(images)), ""
     if config.augment == "auto":
-        strength = float(f"{min(MOST[kind], math.sqrt(epochs) / 5):.2g}")
+        most = STRONGEST_OF_DIGITS if kind == "digits" else STRONGEST
+        strength = float(f"{min(most, math.sqrt(epochs) / 5):.2g}")
         config, because = dataclasses.replace(config, augment=strength), f" for {counted(epochs, 'epoch')}"
     mirror = bool(config.augment) and kind == "photos" and not grey if config.mirror is None else config.mirror
     config = dataclasses.replace(config, augmentation=kind, mirror=mirror)

@@ -24,7 +24,7 @@ class TrainConfig:
     )
     images_seen: int = option(
         330_000,
-        "images shown by an automatic number of epochs, each counted once an epoch; without a recipe 330,000 photos",
+        "images shown by an automatic number of epochs, each counted once an epoch; 330,000 of photos without a recipe",
     )
     minutes: float | None = option(
         None, "about how long to train on this machine: as many epochs as fit, by the measured step", none="off"
