@@ -51,8 +51,7 @@ assert (one.augmentation, other.augmentation) == ("digits", "photos")
 changes = {
     "rotation, scaling,\nshear, translation": random_affine, "elastic distortion": elastic_distortion,
     "mirror": random_mirror, "padded crop,\nstrength 3": partial(padded_crop, strength=3),
-    "resized crop,\nstrength 8": partial(resized_crop, strength=8),
-    "erasing, in 80 %\nof the images": partial(random_erasing, share=0.8),
+    "resized crop,\nstrength 8": partial(resized_crop, strength=8), "erasing, 80 %": partial(random_erasing, share=0.8),
     "brightness, contrast,\nsaturation, hue": colour_changes, "crops and colours,\nas in training": random_photo,
 }  # fmt: skip
 starts = [digits] * 2 + [photos] * 6
