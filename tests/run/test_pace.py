@@ -82,3 +82,11 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path, clock, capsys):
     with pytest.raises(ConfigError, match="give epochs instead"):
         start_run(data, str(tmp_path / "run"), {"depth": 1}, TrainConfig(minutes=1, freeze="all", augment=None))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("flags", [("--minutes", "off", "--epochs", "5"), ("--minutes", "0.2", "--epochs", "auto")])
+def test_what_is_off_or_automatic_contradicts_nothing(tmp_path, clock, flags):
+    data, folder = tiny.write_data(tmp_path, 100), tmp_path / "run"
+    more = ("--batch-size", "20", "--validation", "20", "--depth", "1", "--dim", "8", "--heads", "2", "--threads", "1")
+    assert main(["train", "--data", data, "--out", str(folder), *more, *flags]) == 0
+    assert json.loads((folder / "config.json").read_text())["train"]["epochs"] == 5
