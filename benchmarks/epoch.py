@@ -4,7 +4,6 @@ thread during the step, so its time is not part of the sum."""
 import argparse
 import contextlib
 import io
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .contenders import software
-from .harness import ROOT, SLOWING, machine, markdown
+from .harness import ROOT, clean_environment, machine, markdown
 
 STEP = "the step: gradients, clipping, AdamW and Muon"
 WAITING = "waiting for the next batch"
@@ -96,9 +95,8 @@ def main() -> None:
         print(table(watched(flags)))
         print(f"\n{' '.join(flags)}\n{machine([[software()]])}")
         return
-    environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
     command = [sys.executable, "-m", "benchmarks.epoch", "--here", *flags]
-    sys.exit(subprocess.run(command, cwd=ROOT, env=environment).returncode)
+    sys.exit(subprocess.run(command, cwd=ROOT, env=clean_environment()).returncode)
 
 
 if __name__ == "__main__":

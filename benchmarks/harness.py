@@ -38,9 +38,14 @@ class Ratio(NamedTuple):
         return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
+def clean_environment() -> dict[str, str]:
+    """The environment for a child process that is measured."""
+    return {name: value for name, value in os.environ.items() if name not in SLOWING}
+
+
 def run_child(job: Job, root: Path | None = None) -> Report:
     """The report of a fresh process about a job, or its failure as a report. root: another checkout to measure."""
-    environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
+    environment = clean_environment()
     measuring = ["-m", "benchmarks.contenders"]
     if root is not None:
         measuring, environment["PYTHONPATH"] = [str(ROOT / "benchmarks" / "clock.py")], str(root)

@@ -40,7 +40,7 @@ from minivit.train.augmentation import augmented
 
 from .clock import WARM_UP
 from .contenders import software
-from .harness import ROOT, SLOWING, machine, markdown, positive
+from .harness import ROOT, clean_environment, machine, markdown, positive
 from .products import flops
 from .workload import MODELS, random_batch
 
@@ -123,7 +123,7 @@ def measured(name: str, batch: int, steps: int) -> dict[str, Any]:
 
 def launch(ranks: int, name: str, batch: int, steps: int) -> dict[str, Any]:
     """The report of rank 0 of so many ranks. Exits with what mpiexec says if they fail."""
-    environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
+    environment = clean_environment()
     mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if mpiexec is None:
         sys.exit('mpiexec is missing: pip install ".[mpi]"')

@@ -26,8 +26,8 @@ def draw_masks(
 
     A mask holds 0 with probability p and 1/(1-p) otherwise. Stochastic depth grows linearly with depth: block l of
     L is skipped with probability drop_path·l/L, l = 1..L (Huang et al. 2016, section 3). The first `frozen` layers
-    (`layers.layer_of` counts them) drop nothing. Patch dropout keeps
-    the class token, the registers and `config.patches_kept` of the patches, chosen for each image.
+    (`layers.layer_of` counts them) drop nothing. Patch dropout keeps the class token, the registers and
+    `config.patches_kept` of the patches, chosen for each image; all of them if `frozen` is not 0.
     """
     if not (config.dropout or config.patch_dropout or config.attention_dropout or config.drop_path):
         return None

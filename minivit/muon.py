@@ -3,7 +3,7 @@ independent of any model.
 
 AdamW scales every entry by itself and so ignores that the entries form a matrix. Muon takes the momentum M with its
 singular value decomposition U S Vᵀ and moves the weights by U Vᵀ: all directions that the momentum has are followed
-equally far, the faint ones too.
+about equally far, faint ones too.
 Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; the scale of the update: Liu et al. 2025
 (arXiv:2502.16982), section 2.2, without their factor 0.2: their learning rate η is 0.2·η here, and their weight decay
 λ, which the rate multiplies, 5·λ.

@@ -20,12 +20,12 @@ def within_minutes(config: TrainConfig, model: ViT, train: Split, valid: Split) 
     """The number of epochs that fit into `config.minutes` on this machine, and a line that says so.
 
     Steps of a copy of the model are measured, with augmentation; the validation at the end of every epoch is counted,
-    the test at the end of the run is not. Raises ConfigError if not even one epoch fits,
-    and for a head alone.
+    this measuring and the test at the end of the run are not. Raises ConfigError if not even one epoch fits, and where
+    the first epoch computes the embeddings that the others use.
     """
     assert config.minutes is not None
-    if config.freeze == "all":
-        raise ConfigError("minutes: with everything frozen but the head an epoch takes seconds; give epochs instead")
+    if config.fixed_embeddings:
+        raise ConfigError("minutes: with fixed embeddings the first epoch is unlike the others: give epochs instead")
     step = _seconds_per_step(config, model, train)
     batches = steps_per_epoch(config.batch_size, len(train.labels))
     epoch = step * (batches + FORWARD * len(valid.labels) / config.batch_size)

@@ -90,6 +90,8 @@ def start_run(
             model, line = initialised_model(base, dataset, model_settings, config.seed, device)
             doubts = other_kind(model.preprocessing, images.train.images)
             about = (line, *(f"warning: {doubt}" for doubt in doubts))
+        if config.freeze is not None and model.config.patch_dropout:
+            about = (*about, "note: no patch is left out: patch dropout has no effect where the embedding is frozen")
         if config.minutes is not None:
             check(ranks.size == 1, "minutes are measured by one process: give the ranks a number of --epochs instead")
             epochs, line = within_minutes(config, model, images.train, images.valid)

@@ -20,7 +20,7 @@ class TrainConfig:
     """
 
     epochs: int | None = option(
-        None, f"passes over the training images; auto: as many, at most {MOST_EPOCHS}, as show the model `images_seen`"
+        None, f"passes over the training images; auto: as many, at most {MOST_EPOCHS}, as show --images-seen images"
     )
     images_seen: int = option(
         330_000,

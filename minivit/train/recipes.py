@@ -1,8 +1,8 @@
 """Recipes: named settings, for which README has results.
 
-`minivit train --data mnist --recipe quick` loads one; flags given beside it take precedence. Nothing in them depends on
-MNIST: the pixel statistics come from the training split of the data set in use. `probe` and `finetune` start from a
-model that was trained before.
+`minivit train --data mnist --recipe quick` loads one; flags given beside it take precedence. No recipe looks at a data
+set's name: the pixel statistics come from its training split, and its pixels decide whether the images are photos. The
+strengths of the augmentation of digits were chosen on MNIST. `probe` and `finetune` start from a trained model.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -49,19 +49,19 @@ LONG_TRAIN = {**TRAIN, "ema": 0.999, "augment": 1.7}  # the model is that of the
 
 RECIPES = {
     "quick": Recipe(
-        "a good model in three minutes",
+        "a good model in three minutes, on two cores",
         {"pool": "mean", **MODEL},
         {**TRAIN, "epochs": 7, "patch_dropout_until": 0.7, "augment": 0.7},
         photos={"augment": "auto"},
     ),
     "standard": Recipe(
-        "a very good model in under half an hour",
+        "a very good model in under half an hour, on two cores",
         {**LONG_MODEL, "mlp_dim": 160},
         {**LONG_TRAIN, "epochs": 57},
         photos={"augment": "auto"},
     ),
     "best": Recipe(
-        "the best model, in one to two hours: 49 patches or more, trained on every image, with none held out",
+        "the best model, in one to two hours, on two cores: 49 patches or more, and no image held out",
         {**LONG_MODEL, "patch_size": None, "heads": 4},  # by the size of the images: 4 for those of MNIST
         {**LONG_TRAIN, "epochs": 80, "augment": 2.0, "tta": 16, "validation": 0},
         photos={"augment": "auto"},

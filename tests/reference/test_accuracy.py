@@ -1,8 +1,11 @@
 """benchmarks.accuracy: the twin in PyTorch has the same losses, whatever the settings."""
 
+import subprocess
+
 import pytest
 
 from benchmarks import accuracy
+from benchmarks.harness import SLOWING
 from minivit.run import start_run
 from minivit.train import TrainConfig
 from tests.reference import libraries  # noqa: F401
@@ -11,6 +14,12 @@ from tests.tools import tiny
 pytestmark = pytest.mark.reference
 SMALL = dict(depth=2, dim=8, heads=2, mlp_dim=12)
 EVERY = dict(dropout=0.1, patch_dropout=0.4, attention_dropout=0.1, drop_path=0.2)
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    for name in SLOWING:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +57,17 @@ def test_only_a_training_from_the_start_has_a_twin(tmp_path, capsys, monkeypatch
     with pytest.raises(SystemExit):
         accuracy.main()
     assert "is not a training from the start: it had --init or --freeze" in capsys.readouterr().err
+
+
+def test_what_slows_numpy_is_not_in_the_environment_of_what_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "nothing that OpenBLAS knows")
+    monkeypatch.setattr("sys.argv", ["accuracy", str(tmp_path / "none")])
+    started = []
+
+    def run(command, env):
+        started.append((command[1:], set(SLOWING) & set(env)))
+        return subprocess.CompletedProcess(command, 7)
+
+    monkeypatch.setattr(accuracy.subprocess, "run", run)
+    assert accuracy.main() == 7
+    assert started == [(["-m", "benchmarks.accuracy", str(tmp_path / "none")], set())]

@@ -214,6 +214,13 @@ def test_random_weights_that_are_frozen_are_worth_a_note(data, tmp_path):
     assert "note: what is frozen has random weights: --init starts from a trained model" in said
 
 
+@pytest.mark.parametrize("freeze, said_so", [(None, False), (1, True)])
+def test_patch_dropout_beside_frozen_layers_is_worth_a_note(data, first, tmp_path, freeze, said_so):
+    said, config = [], TrainConfig(**{**ONE_STEP.to_dict(), "freeze": freeze})
+    start_run(data, str(tmp_path / "run"), {"patch_dropout": 0.5}, config, init=str(first), say=said.append)
+    assert any(line.startswith("note: no patch is left out") for line in said) == said_so
+
+
 def test_a_model_in_float64_is_trained_in_float32(data, tmp_path):
     model = ViT(tiny.config(), dtype="float64")
     model.save(tmp_path / "model.safetensors")
