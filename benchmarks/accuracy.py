@@ -7,10 +7,12 @@ and as `scaled_dot_product_attention`; in every block the faster of the two is c
 """
 
 import argparse
+import dataclasses
 import os
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -18,16 +20,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minivit import ViT, ViTConfig
-from minivit.data import load
+from minivit.data import Split, load
+from minivit.errors import MinivitError
 from minivit.machine import keep_freed_memory
-from minivit.run import load_run
+from minivit.run import Run, load_run
+from minivit.run.load import reading_of
 from minivit.run.records import read_metrics
 from minivit.run.start import split_images
 from minivit.train import Prefetcher, TrainConfig, Trainer, steps_per_epoch
 from minivit.train.flops import training_flops
 
 from .contenders import software
-from .harness import SLOWING, clean_environment, machine, markdown
+from .harness import SLOWING, clean_environment, machine, markdown, positive
 
 LEVELS = 0.98, 0.99, 0.995
 AGREE = 1e-4
@@ -77,38 +81,53 @@ class Curve(NamedTuple):
         return [operations * each for operations in self.operations]
 
 
-def curve(folder: Path, settings: dict[str, Any]) -> Curve:
-    """What a run's metrics say. Raises ValueError if no images were held out for validation, or if the run did not
-    train a whole model from random weights."""
-    config, model = TrainConfig.from_dict(settings["train"]), ViTConfig.from_dict(settings["model"])
+def settings_of(run: Run) -> tuple[ViTConfig, TrainConfig]:
+    """The settings of a run. Raises ValueError if it has no curve, or PyTorch's side no counterpart: it must have held
+    images out for validation, and trained a whole model from random weights, at one rate for all layers."""
+    folder, settings = run.folder, run.settings
+    if "train" not in settings:
+        raise ValueError(f"{folder} holds a model without the settings of its training: give a run's folder")
+    model, config = ViTConfig.from_dict(settings["model"]), TrainConfig.from_dict(settings["train"])
     if settings["init"] is not None or config.freeze is not None:
         raise ValueError(f"{folder} is not a training from the start: it had --init or --freeze")
-    lines = [line for line in read_metrics(folder) if line["valid_accuracy"] is not None]
-    if not lines:
+    if config.layer_decay is not None:
+        raise ValueError(f"{folder} had --layer-decay, which PyTorch's side has not")
+    if not validations(folder):
         raise ValueError(f"{folder} held no images out for validation: train with --validation")
+    return model, config
+
+
+def validations(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl with a validation."""
+    return [line for line in read_metrics(folder) if line["valid_accuracy"] is not None]
+
+
+def curve(run: Run, model: ViTConfig, config: TrainConfig, images: int) -> Curve:
+    """What the metrics of a run on so many training images say."""
+    batch, lines = min(config.batch_size, images), validations(run.folder)
+    total = config.epochs_for(images) * steps_per_epoch(batch, images)
     steps = [line["step"] for line in lines]
-    operations = [float(training_flops(model, config, each, steps[-1])) for each in steps]
-    images = [config.batch_size * each for each in steps]
-    return Curve(folder.name, steps, [line["valid_accuracy"] for line in lines], operations, images)
+    whole = dataclasses.replace(config, batch_size=batch)
+    operations = [float(training_flops(model, whole, each, total)) for each in steps]
+    seen = [batch * each for each in steps]
+    return Curve(run.folder.name, steps, [line["valid_accuracy"] for line in lines], operations, seen)
 
 
-def twins(settings: dict[str, Any], steps: int) -> Twins:
-    """The first steps of a run on both sides, in alternating blocks."""
+def twins(model: ViTConfig, config: TrainConfig, train: Split, steps: int) -> Twins:
+    """The first steps of a run on these images, on both sides, in alternating blocks."""
     import torch
 
     from .torch_training import TorchTrainer
 
-    config = TrainConfig.from_dict(settings["train"])
-    images = split_images(load(settings["data"]), config)
-    epochs = config.epochs_for(len(images.train.labels))
-    total = epochs * steps_per_epoch(config.batch_size, len(images.train.labels))
-    trainer = Trainer(ViT(ViTConfig.from_dict(settings["model"]), config.seed), config, total)
+    epochs = config.epochs_for(len(train.labels))
+    total = epochs * steps_per_epoch(config.batch_size, len(train.labels))
+    trainer = Trainer(ViT(model, config.seed), config, total)
     peers = {"matmul": TorchTrainer(trainer, sdpa=False)}
     if not trainer.model.config.attention_dropout:  # its mask can be given to products only
         peers["SDPA"] = TorchTrainer(trainer, sdpa=True)
     torch.set_num_threads(trainer.pool.threads)
     result = Twins(trainer.pool.threads, [], [], {name: [] for name in peers}, {name: [] for name in peers})
-    with trainer.pool, Prefetcher(trainer, images.train, epochs) as prefetcher:
+    with trainer.pool, Prefetcher(trainer, train, epochs) as prefetcher:
         for start in range(0, min(steps, total), BLOCK):
             numbers = range(start, min(start + BLOCK, steps, total))
             batches = [prefetcher[step] for step in numbers]
@@ -172,19 +191,23 @@ def plot(of: Curve, both: Twins, path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a finished run with a validation split")
-    parser.add_argument("--steps", type=int, default=200, help="steps that both sides do (default: 200)")
+    parser.add_argument("--steps", type=positive, default=200, help="steps that both sides do (default: 200)")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="also draw the curves")
     args = parser.parse_args()
     if set(SLOWING) & set(os.environ):  # NumPy has read them: measured is a fresh process without them
         command = [sys.executable, "-m", "benchmarks.accuracy", *sys.argv[1:]]
         return subprocess.run(command, env=clean_environment()).returncode
-    run = load_run(args.run)
+    if find_spec("torch") is None:
+        parser.error('PyTorch is missing: pip install ".[reference]"')
     try:
-        of = curve(run.folder, run.settings)
-    except ValueError as error:
+        run = load_run(args.run)
+        model, config = settings_of(run)
+        train = split_images(load(run.settings["data"], reading_of(run)), config).train
+    except (MinivitError, ValueError, OSError) as error:
         parser.error(str(error))
     keep_freed_memory()
-    both = twins(run.settings, args.steps)
+    of = curve(run, model, config, len(train.labels))
+    both = twins(model, config, train, args.steps)
     print(table(of, both))
     agree = both.difference <= AGREE
     print(f"\n{len(both.losses)} steps on both sides: the losses differ by {both.difference:.1e} at most", end="")

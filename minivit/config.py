@@ -30,7 +30,9 @@ class ViTConfig:
     """
 
     image_size: int | tuple[int, int] = option(28, "image side in pixels, or height and width", from_data=True)
-    patch_size: int = option(7, "side of a patch in pixels; must divide the image's height and width")
+    patch_size: int = option(
+        7, "side of a patch in pixels; must divide the image's height and width", none="by the size of the images"
+    )
     channels: int = option(1, "channels of an image: 1 for grey, 3 for colour", from_data=True)
     classes: int | None = option(10, "number of classes", from_data=True)
     class_names: tuple[str, ...] | None = option(None, "a name for each class", from_data=True)

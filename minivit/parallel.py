@@ -237,6 +237,6 @@ def predict_logits(params: Params, images: "np.ndarray | Pictures", config: ViTC
     if not np.isfinite(logits).all():
         raise TrainingError(
             "a logit is not finite: the model's parameters hold NaN, infinity or too large values; if training caused "
-            "it, start again with a lower --learning-rate"
+            "it, start again with a lower --learning-rate and --muon"
         )
     return logits

@@ -63,7 +63,11 @@ def train(arguments: argparse.Namespace) -> None:
                 "--images-seen is for an automatic number of epochs, which --epochs and every recipe set: leave it "
                 "out, or say --epochs auto"
             )
+        if arguments.overwrite and arguments.out is None:
+            raise ConfigError("--overwrite replaces the run in a folder: say which with --out")
         config = TrainConfig(**train_settings)
+        for note in _without_effect(settings[1], config, model_settings):
+            _say(f"note: {note}")
         out, overwrite, init = arguments.out, arguments.overwrite, arguments.init
         image_size = model_settings.pop("image_size", None)
         run = start_run(
@@ -155,6 +159,17 @@ def play(arguments: argparse.Namespace) -> None:
 def _settings(config: type, arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of a config dataclass that were given as flags."""
     return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(config) if hasattr(arguments, f.name)}
+
+
+def _without_effect(given: dict[str, Any], config: TrainConfig, model_settings: dict[str, Any]) -> list[str]:
+    """A line for every flag of the training that changes nothing beside the others."""
+    idle = (
+        ("muon_decay", config.muon is None, "--muon off"),
+        ("patch_dropout_until", not model_settings.get("patch_dropout"), "--patch-dropout 0"),
+        ("augment", config.augmentation == "none", "--augmentation none"),
+    )
+    found = [(name, beside) for name, off, beside in idle if off and given.get(name)]
+    return [f"--{name.replace('_', '-')} has no effect beside {beside}" for name, beside in found]
 
 
 def _refuse_beside(arguments: argparse.Namespace, flag: str, names: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ from ..run.knn import embed_dataset, neighbour_evaluation
 from ..run.mistakes import confident_mistakes, worst_confusions
 from ..run.pictures import save_confusion, save_mistakes
 from ..train import Evaluation, probabilities
-from ..train.augmentation import has_copies
+from ..train.augmentation import NO_COPIES, has_copies
 from ..train.evaluate import evaluate as measure
 from .given import answers, data_at_hand, data_of, expanded, load
 from .output import complain, escaped
@@ -185,7 +185,7 @@ def _tta(run: Run, arguments: argparse.Namespace) -> tuple[int, str, bool, float
     mirror, strength = bool(train.get("mirror")), train.get("augment", 1.0) or 0.0
     strength = 1.0 if strength == "auto" else strength  # settings that nobody has trained with
     if count and not has_copies(kind, mirror, strength):
-        complain("trained on images that were not moved, so there are no augmented copies to average over", "warning")
+        complain(NO_COPIES, "warning")
         count = 0
     return count, kind, mirror, strength
 

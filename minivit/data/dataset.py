@@ -160,7 +160,7 @@ def holds_arrays(data: str) -> bool:
 
 def full_name(data: str) -> str:
     """`data` as it can be written down and means the same from any folder: a name, or a whole path."""
-    return data if data in NAMES else str(Path(os.path.expanduser(data)).resolve())
+    return data if data in (*NAMES, "") else str(Path(os.path.expanduser(data)).resolve())
 
 
 def short_name(data: str) -> str:

@@ -40,6 +40,8 @@ class Resized:
         """From what, and to what, in words."""
         (_, before, *old), (_, after, *new) = self.images.shape, self.shape
         kinds = {1: "grey", 3: "colour"}
+        if old == new:
+            return f"the images of {old[0]} x {old[1]} are turned from {kinds[before]} to {kinds[after]}"
         channels = "" if before == after else f", and from {kinds[before]} to {kinds[after]}"
         return f"the images of {old[0]} x {old[1]} are resized to {new[0]} x {new[1]} (height x width){channels}"
 

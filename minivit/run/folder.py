@@ -27,6 +27,7 @@ from ..atomic import is_private, open_regular, read_json, write_atomically
 from ..checkpoint import is_ours
 from ..data import short_name
 from ..errors import CheckpointError, MinivitError
+from ..settings import check
 from .lock import HeldFolder, held
 from .records import RESULT, SETTINGS
 
@@ -53,7 +54,9 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Iterator[HeldFold
     another process trains in it; OSError if it cannot be made.
     """
     if out is not None:
-        with held(Path(out), make=True) as folder:
+        check(out != "", "--out is empty: name a folder")
+        with contextlib.ExitStack() as stack:
+            folder = _made(stack, Path(out))
             _refuse_if_taken(folder.path, overwrite)
             if not os.access(folder.path, os.W_OK):  # known now, and not only after the first step
                 raise PermissionError(f"{out}: this folder may not be written to: choose another --out")
@@ -63,13 +66,23 @@ def new_folder(data: str, out: str | None, overwrite: bool) -> Iterator[HeldFold
         with contextlib.ExitStack() as stack:
             path = Path("runs") / f"{short_name(data)}-{number}"
             try:
-                folder = stack.enter_context(held(path, make=True, fresh=True))
+                folder = _made(stack, path, fresh=True)
             except (FileExistsError, CheckpointError):  # whoever makes it has it
                 if os.path.lexists(path):
                     continue
                 raise
             yield folder
             return
+
+
+def _made(stack: contextlib.ExitStack, path: Path, fresh: bool = False) -> HeldFolder:
+    """The folder, held until the stack closes. Raises OSError, in one line, if it cannot be made."""
+    try:
+        return stack.enter_context(held(path, make=True, fresh=fresh))
+    except OSError as error:
+        if error.strerror is None or fresh and isinstance(error, FileExistsError):
+            raise
+        raise type(error)(f"{path} cannot be made a run's folder ({error.strerror}): choose another --out") from None
 
 
 def _refuse_if_taken(folder: Path, overwrite: bool) -> None:

@@ -6,13 +6,15 @@ from ..counted import counted
 from ..data import Reading, load
 from ..rng import SHUFFLE, generator
 from ..train import TrainConfig, Trainer, TrainingError
+from ..train.nonfinite import explained
+from ..train.trainer import NotFinite
 from ..vit import ViT
 from .display import Say, silent
 from .settings import config_for
 
 OVERFIT_IMAGES, OVERFIT_LOSS, OVERFIT_STEPS = 64, 1e-3, 600
 UNUSED = (
-    *("minutes", "images_seen"),
+    *("minutes", "images_seen", "patch_dropout_until"),
     *("epochs", "batch_size", "validation", "save_every", "log_every", "tta"),  # it has one batch, and no end
     *("augmentation", "augment", "mirror", "elastic", "erasing", "mixup", "cutmix"),
     *("label_smoothing", "weight_decay", "muon_decay", "ema", "warmup_fraction", "freeze", "layer_decay", "patience"),
@@ -46,7 +48,10 @@ def overfit(
     rows = generator(config.seed, SHUFFLE).permutation(len(dataset.train.labels))[:OVERFIT_IMAGES]
     with trainer.pool:
         for step in range(1, OVERFIT_STEPS + 1):
-            loss = float(trainer.step(dataset.train.images[rows], dataset.train.labels[rows]))
+            try:
+                loss = float(trainer.step(dataset.train.images[rows], dataset.train.labels[rows]))
+            except NotFinite as error:
+                raise explained(trainer, error) from None
             if step & (step - 1) == 0 or loss < OVERFIT_LOSS:  # 1, 2, 4, 8, ...
                 say(f"step {step}: loss {loss:.5f}")
             if loss < OVERFIT_LOSS:

@@ -9,6 +9,9 @@ from ..counted import counted
 from ..data import Split
 from ..errors import ConfigError
 from ..train import Prefetcher, TrainConfig, Trainer, steps_per_epoch
+from ..train.config import MOST_EPOCHS
+from ..train.nonfinite import explained
+from ..train.trainer import NotFinite
 from ..vit import ViT
 
 WARM_UP, FEWEST, MOST = 2, 5, 50  # steps
@@ -17,11 +20,11 @@ FORWARD = 1 / 3  # of a step's time: what a batch of validation images takes
 
 
 def within_minutes(config: TrainConfig, model: ViT, train: Split, valid: Split) -> tuple[int, str]:
-    """The number of epochs that fit into `config.minutes` on this machine, and a line that says so.
+    """The number of epochs that fit into `config.minutes` on this machine, at most 500, and a line that says so.
 
     Steps of a copy of the model are measured, with augmentation; the validation at the end of every epoch is counted,
-    this measuring and the test at the end of the run are not. Raises ConfigError if not even one epoch fits, and where
-    the first epoch computes the embeddings that the others use.
+    the saves, this measuring and the test at the end of the run are not. Raises ConfigError if not even one epoch fits,
+    and where the first epoch computes the embeddings that the others use; TrainingError for what is not finite.
     """
     assert config.minutes is not None
     if config.fixed_embeddings:
@@ -29,12 +32,13 @@ def within_minutes(config: TrainConfig, model: ViT, train: Split, valid: Split) 
     step = _seconds_per_step(config, model, train)
     batches = steps_per_epoch(config.batch_size, len(train.labels))
     epoch = step * (batches + FORWARD * len(valid.labels) / config.batch_size)
-    epochs = int(60 * config.minutes / epoch)
+    epochs = min(MOST_EPOCHS, int(60 * config.minutes / epoch))
     about = f"a step takes {1000 * step:.3g} ms here, an epoch of {counted(batches, 'step')} {epoch:.3g} s"
     if epochs < 1:
         raise ConfigError(f"{about}, which is more than --minutes {config.minutes:g}: give it more, or fewer images")
     minutes = f"{config.minutes:g} minute{'s' * (config.minutes != 1)}"
-    return epochs, f"{about}: {counted(epochs, 'epoch')} in {minutes}"
+    most = f", at most {MOST_EPOCHS}" if epochs == MOST_EPOCHS else ""
+    return epochs, f"{about}: {counted(epochs, 'epoch')} in {minutes}{most}"
 
 
 def _seconds_per_step(config: TrainConfig, model: ViT, train: Split) -> float:
@@ -51,7 +55,10 @@ def _measured(config: TrainConfig, model: ViT, train: Split) -> float:
     with trainer.pool, Prefetcher(trainer, train, WARM_UP + MOST) as batches:
         for step in range(min(batches.steps, WARM_UP + MOST)):
             start = time.perf_counter()
-            trainer.update(*batches[step])
+            try:
+                trainer.update(*batches[step])
+            except NotFinite as error:
+                raise explained(trainer, error) from None
             times.append(time.perf_counter() - start)
             if len(times) >= WARM_UP + FEWEST and sum(times[WARM_UP:]) > SECONDS:
                 break

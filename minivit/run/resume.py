@@ -143,8 +143,9 @@ def _with_settings(
 ) -> dict[str, Any]:
     """The settings of a run with those of the machine changed. Raises ConfigError for others that differ."""
     machine = {name: value for name, value in train_settings.items() if name in MACHINE}
+    decided = {*DECIDED, *([("epochs", None)] if stored["train"].get("minutes") else [])}
     fixed = {
-        name: value for name, value in train_settings.items() if name not in MACHINE and (name, value) not in DECIDED
+        name: value for name, value in train_settings.items() if name not in MACHINE and (name, value) not in decided
     }
     differ = []
     for before, after in (

@@ -10,16 +10,17 @@ import numpy as np
 from .. import __version__
 from ..backend import device_module
 from ..data import Dataset, Pictures, Split, digests_of, full_name, load, parts, sample
+from ..errors import ConfigError
 from ..preprocess import Preprocessing
 from ..ranks import ALONE, Ranks
 from ..settings import check
 from ..train import TrainConfig
-from ..train.augmentation import decided
+from ..train.augmentation import NO_COPIES, copied_as, decided, has_copies
 from ..vit import ViT
 from .display import Say, silent
 from .doubts import other_kind
 from .folder import new_folder
-from .load import Run, reading_for
+from .load import Run, of_minivit, reading_for
 from .pace import within_minutes
 from .records import FORMAT
 from .settings import config_for
@@ -69,6 +70,8 @@ def start_run(
     with held_by_first(ranks, new_folder(data, out, overwrite)) as folder:
         ranks.take_card()
         device_module(device)
+        if pixels is not None and (init is None or of_minivit(init)):
+            raise ConfigError("--pixels is for a model of another library that tells no normalisation: leave it out")
         base = None if init is None else base_model(init, device, folder.path, model_settings, image_size, pixels)
         reading = reading_for(base and base.model, image_size, skip_unreadable, bar)
         dataset = in_turn(ranks, lambda: load(data, reading))
@@ -98,6 +101,8 @@ def start_run(
             asked = dataclasses.replace(asked, epochs=epochs)
             config, why = decided(asked, images.train.images, for_photos)  # an automatic strength follows the epochs
             about = (*about, line)
+        if config.tta and not has_copies(*copied_as(config)):
+            about = (*about, f"note: {NO_COPIES}")
         settings = {
             "format": FORMAT,
             "minivit": __version__,

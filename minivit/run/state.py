@@ -30,7 +30,7 @@ def state_bytes(
         if not np.isfinite(vector).all():
             raise TrainingError(
                 f"{name} is not finite after step {trainer.state.step}; what was saved before is kept: "
-                "start again with a lower --learning-rate"
+                f"start again with {trainer.config.lower}"
             )
     content = {
         "format": FORMAT,

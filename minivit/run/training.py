@@ -20,7 +20,7 @@ from ..parallel import WorkerPool
 from ..ranks import ALONE, Ranks
 from ..settings import check
 from ..train import NotFinite, RunningSums, TrainConfig, Trainer, first_not_finite, fit, steps_per_epoch
-from ..train.augmentation import has_copies
+from ..train.augmentation import copied_as, has_copies
 from ..train.evaluate import evaluate
 from ..train.flops import training_flops
 from ..vit import ViT
@@ -187,7 +187,7 @@ def _fit(
         place = min(places, key=lambda place: place.startswith(b"repeating")).decode()  # of the first that finds one
         left = f"what was saved in {folder} before is kept" if saves.begun else f"nothing in {folder} was changed"
         raise TrainingError(
-            f"{error}: {place}; {left}: start again with a lower --learning-rate or a smaller --clip-norm"
+            f"{error}: {place}; {left}: start again with {config.lower} or a smaller --clip-norm"
         ) from None
     return metrics, seconds
 
@@ -230,13 +230,11 @@ def _operations(trainer: Trainer, steps: int, images: int) -> int | None:
 
 def _tested(model: ViT, test: Split, trainer: Trainer) -> tuple[dict[str, Any], list[Mistake]]:
     """How the model does on the test images, which are looked at here and nowhere else, and what it gets wrong."""
-    config = trainer.config
-    kind, mirror, strength = config.augmentation, config.mirror, config.augment
-    assert kind is not None and mirror is not None and not isinstance(strength, str)  # decided when the run began
-    copies = config.tta if has_copies(kind, mirror, strength or 0) else None
+    how = copied_as(trainer.config)
+    copies = trainer.config.tta if has_copies(*how) else None
     measured = plain = evaluate(model, test, trainer.pool)
     if copies:
-        measured = evaluate(model, test, trainer.pool, copies, kind, mirror, strength or 0)
+        measured = evaluate(model, test, trainer.pool, copies, *how)
     found = {
         "test_accuracy": measured.accuracy,
         "test_correct": measured.correct,

@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from ..initial import initial_params
 from ..params import Params
 from ..preprocess import Preprocessing, pillow_version
+from ..settings import check
 from ..shapes import parameter_shapes
 from ..vit import ViT
 from .load import load_run, of_minivit
@@ -38,6 +39,7 @@ def base_model(
     """Read the model to start from, for images of its own size, or of image_size: then its positions are resized.
     model_settings: those that the file of another library does not tell are taken from here. Raises ConfigError if it
     is in the folder not_in, which is to be written to; otherwise as `load_run` does."""
+    check(init != "", "--init is empty: name a run, or a model of another library")
     told: dict[str, Any] = {}
     if not of_minivit(init):
         told = {name: model_settings[name] for name in ANSWERS if name in model_settings}

@@ -17,6 +17,7 @@ from .mix import mixed, random_erasing
 from .photos import random_mirror, random_photo, resized_crop
 
 EMPTY = 0.9  # of the training images have an empty outermost ring of pixels, where they are digits
+NO_COPIES = "no image is moved or cropped in training, so there are no augmented copies to average over"
 STRONGEST_OF_DIGITS = 2.0  # that `auto` chooses
 
 
@@ -95,6 +96,13 @@ def augmented(
     if config.mixup or config.cutmix:
         images, labels = mixed(images, labels, classes, draws(MIXING), config.mixup, config.cutmix)
     return images, labels
+
+
+def copied_as(config: TrainConfig) -> tuple[str, bool, float]:
+    """The kind of augmented copies, whether they are mirrored, and their strength, as `decided` settings have them."""
+    kind, mirror, strength = config.augmentation, config.mirror, config.augment
+    assert kind is not None and mirror is not None and not isinstance(strength, str)
+    return kind, mirror, strength or 0.0
 
 
 def has_copies(kind: str, mirror: bool, strength: float) -> bool:

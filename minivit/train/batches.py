@@ -1,5 +1,6 @@
 """The batches of a training run: each is a function of the step number, prepared in a thread during the step before."""
 
+import dataclasses
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -32,7 +33,7 @@ class Prefetcher:
 
     def __init__(self, trainer: Trainer, train: Split, epochs: int) -> None:
         self.trainer, self.train = trainer, train
-        self.config, _ = decided(trainer.config, train.images)
+        self.config, _ = decided(dataclasses.replace(trainer.config, epochs=epochs), train.images)
         self.size = min(trainer.config.batch_size, len(train.labels))
         self.epoch_steps = steps_per_epoch(self.size, len(train.labels))
         self.steps = epochs * self.epoch_steps

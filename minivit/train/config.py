@@ -24,7 +24,7 @@ class TrainConfig:
     )
     images_seen: int = option(
         330_000,
-        "images shown by an automatic number of epochs, each counted once an epoch; 330,000 of photos without a recipe",
+        "images shown by an automatic number of epochs, each counted once an epoch; of photos and in recipes 330,000",
     )
     minutes: float | None = option(
         None, "about how long to train on this machine: as many epochs as fit, by the measured step", none="off"
@@ -133,6 +133,11 @@ class TrainConfig:
     def epochs_for(self, images: int) -> int:
         """The number of epochs for this number of training images, automatically at most 500."""
         return self.epochs or max(1, min(MOST_EPOCHS, round(self.images_seen / images)))
+
+    @property
+    def lower(self) -> str:
+        """What to lower, on the command line, after a loss or weights that were not finite."""
+        return "a lower --learning-rate" if self.muon is None else "a lower --muon and --learning-rate"
 
     @property
     def fixed_embeddings(self) -> bool:

@@ -7,11 +7,18 @@ from typing import Any
 import numpy as np
 
 from ..backend import array_module
+from ..errors import TrainingError
 from ..parallel import WorkerPool, loss_and_grads
-from .trainer import Trainer
+from .trainer import NotFinite, Trainer
 
 PASSES = {"vit_forward", "vit_backward"}
 BLOCKS = {"block_forward", "block_backward"}
+
+
+def explained(trainer: Trainer, error: NotFinite) -> TrainingError:
+    """The error with the operation that produced the first of what is not finite, and what to do."""
+    place = first_not_finite(trainer, error.images, error.labels)
+    return TrainingError(f"{error}: {place}: start again with {trainer.config.lower} or a smaller --clip-norm")
 
 
 def first_not_finite(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -> str:

@@ -92,8 +92,9 @@ RECIPES = {
 
 def recipe_called(name: str | None, has_model: bool = False, settled: bool = False) -> Recipe:
     """The recipe of this name, None: DEFAULT. has_model: whether there is a model to start from, whose architecture is
-    given, and so what the data would decide; settled: whether a run to resume, or the check on one batch, has its own
-    settings, so that without a name there are none. Raises ConfigError for a recipe that needs a model."""
+    given, so that of the recipe's model only patch dropout is left; settled: whether a run to resume, or the check on
+    one batch, has its own settings, so that without a name there are none. Raises ConfigError for a recipe that needs
+    a model."""
     if name is None:
         if settled:
             return Recipe("the given flags alone")
@@ -102,5 +103,5 @@ def recipe_called(name: str | None, has_model: bool = False, settled: bool = Fal
     if recipe.needs_init and not has_model:
         raise ConfigError(f"--recipe {name} starts from a trained model: say which with --init PATH")
     if has_model:
-        return replace(recipe, model={key: value for key, value in recipe.model.items() if value is not None})
+        return replace(recipe, model={key: value for key, value in recipe.model.items() if key == "patch_dropout"})
     return recipe

@@ -401,7 +401,7 @@ def test_without_augmentation_there_are_no_copies(off, trained, tmp_path, capsys
     assert main(["eval", str(folder), "--tta", "5"]) == 0
     out, errors = capsys.readouterr()
     assert "augmented copies" not in out
-    assert "trained on images that were not moved, so there are no augmented copies to average over" in errors
+    assert "no image is moved or cropped in training, so there are no augmented copies to average over" in errors
 
 
 def test_the_copies_are_as_strong_as_those_of_the_training(trained, tmp_path, monkeypatch):

@@ -153,3 +153,32 @@ def test_an_image_size_that_does_not_fit_names_those_that_do(tmp_path, refused):
     folder = synthetic.write(tmp_path / "vit", synthetic.filled(synthetic.timm_shapes()), synthetic.timm_config())
     errors = refused("convert", folder, tmp_path / "out", "--to", "timm", "--image-size", "10")
     assert "images of 10 pixels are not made of patches of 4: take 8 or 12" in errors
+
+
+@pytest.mark.parametrize(
+    "flags, note",
+    [
+        (["--muon", "off", "--muon-decay", "0.3"], "--muon-decay has no effect beside --muon off"),
+        (["--patch-dropout-until", "0.3"], "--patch-dropout-until has no effect beside --patch-dropout 0"),
+        (["--augmentation", "none", "--augment", "3"], "--augment has no effect beside --augmentation none"),
+        (["--tta", "4", "--augment", "off"], "no image is moved or cropped in training, so there are no augmented"),
+    ],
+)
+def test_a_flag_without_effect_is_named(data, tmp_path, capsys, flags, note):
+    more = [*tiny.flags(), "--epochs", "1", "--threads", "1", "--out", str(tmp_path / "run")]
+    assert main(["train", "--data", data, *more, *flags]) == 0
+    assert f"note: {note}" in capsys.readouterr().out
+
+
+def test_a_flag_with_an_effect_is_not_named(data, tmp_path, capsys):
+    more = [*tiny.flags(), "--epochs", "1", "--threads", "1", "--out", str(tmp_path / "run")]
+    flags = ["--muon-decay", "0.3", "--patch-dropout", "0.3", "--patch-dropout-until", "0.3", "--augment", "2"]
+    assert main(["train", "--data", data, *more, *flags, "--tta", "2"]) == 0
+    assert "note:" not in capsys.readouterr().out
+
+
+def test_overwriting_needs_the_name_of_what_is_overwritten(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--data", data, "--overwrite"]) == 2
+    assert "say which with --out" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

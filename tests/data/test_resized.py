@@ -71,6 +71,8 @@ def test_a_line_says_so(tmp_path):
     line = "the images of 10 x 12 are resized to 20 x 24 (height x width), and from grey to colour"
     assert found.notes == (line,) and resized_line(found.test.images) == line
     assert resized_line(load(path).train.images) is None
+    found = load(path, Reading(Preprocessing("squash", "dark", (10, 12)), 3))
+    assert found.notes == ("the images of 10 x 12 are turned from grey to colour",)
     lines = list(report(path, Reading(image_size=16)))
     assert "1 channel, 16 x 16" in lines[0]
     assert lines[-1] == "the images of 10 x 12 are resized to 16 x 16 (height x width)"

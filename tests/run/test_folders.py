@@ -73,7 +73,7 @@ def test_the_images_decide_the_patches_unless_they_are_set(shape, settings, side
 
 def test_a_model_to_start_from_has_its_patches():
     assert "patch_size" in RECIPES["best"].model
-    assert "patch_size" not in recipe_called("best", has_model=True).model
+    assert recipe_called("best", has_model=True).model == {"patch_dropout": 0.25}
 
 
 def test_a_size_that_only_tiny_patches_divide_is_refused(shapes, tmp_path):

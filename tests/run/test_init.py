@@ -8,6 +8,7 @@ import signal
 import numpy as np
 import pytest
 
+from minivit.cli import main
 from minivit.data import load_split
 from minivit.data.idx import write_idx
 from minivit.errors import ConfigError
@@ -212,6 +213,22 @@ def test_random_weights_that_are_frozen_are_worth_a_note(data, tmp_path):
     said, config = [], TrainConfig(**{**ONE_STEP.to_dict(), "freeze": 1})
     start_run(data, str(tmp_path / "run"), tiny.MODEL, config, say=said.append)
     assert "note: what is frozen has random weights: --init starts from a trained model" in said
+
+
+@pytest.mark.parametrize("recipe", ["quick", "standard", "best"])
+def test_a_recipe_leaves_the_architecture_as_it_is(data, first, tmp_path, recipe):
+    more = ["--epochs", "1", "--validation", "20", "--threads", "1", "--tta", "off", "--out", str(tmp_path / "run")]
+    assert main(["train", "--data", data, "--init", str(first), "--recipe", recipe, *more]) == 0
+    config, before = load_run(tmp_path / "run").model.config, load_run(first).model.config
+    assert config == dataclasses.replace(before, patch_dropout=0.25)
+
+
+def test_what_says_how_pixels_are_normalised_is_refused_where_that_is_known(data, first, tmp_path):
+    for init in (None, str(first)):
+        with pytest.raises(ConfigError, match="another library that tells no normalisation: leave it out"):
+            start_run(data, str(tmp_path / "run"), {}, ONE_STEP, init=init, pixels="half")
+    with pytest.raises(ConfigError, match="--init is empty"):
+        start_run(data, str(tmp_path / "run"), {}, ONE_STEP, init="")
 
 
 @pytest.mark.parametrize("freeze, said_so", [(None, False), (1, True)])

@@ -34,6 +34,15 @@ def test_labels_that_contradict_each_other_cannot_be_memorised(tmp_path, monkeyp
         overfit(data, SETTINGS, FAST)
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
+def test_a_loss_that_is_not_finite_is_explained(tmp_path):
+    settings = {**FAST, "learning_rate": 1e30, "patch_dropout_until": 0.5}
+    said = []
+    with pytest.raises(TrainingError, match="_forward.* produced the first of them: start again with a lower --learn"):
+        overfit(tiny.write_data(tmp_path), SETTINGS, settings, say=said.append)
+    assert "patch_dropout_until" in said[0]
+
+
 def test_what_cannot_be_learned_from_is_refused(tmp_path):
     with pytest.raises(DataError):
         overfit(str(tmp_path), SETTINGS, FAST)

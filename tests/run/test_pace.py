@@ -6,7 +6,7 @@ import pytest
 
 from minivit import ViT, ViTConfig
 from minivit.cli import main
-from minivit.errors import ConfigError
+from minivit.errors import ConfigError, TrainingError
 from minivit.run import pace, start_run
 from minivit.train import TrainConfig, Trainer
 from tests.tools import tiny
@@ -90,3 +90,26 @@ def test_what_is_off_or_automatic_contradicts_nothing(tmp_path, clock, flags):
     more = ("--batch-size", "20", "--validation", "20", "--depth", "1", "--dim", "8", "--heads", "2", "--threads", "1")
     assert main(["train", "--data", data, "--out", str(folder), *more, *flags]) == 0
     assert json.loads((folder / "config.json").read_text())["train"]["epochs"] == 5
+
+
+def test_there_are_never_more_epochs_than_an_automatic_number_has(tmp_path, clock):
+    data, said = tiny.write_data(tmp_path, 20), []
+    config = TrainConfig(minutes=100, batch_size=20, validation=0, augment=None, threads=1)
+    start_run(data, str(tmp_path / "run"), {"depth": 1, "dim": 8, "heads": 2, "mlp_dim": 8}, config, say=said.append)
+    assert "an epoch of 1 step 0.5 s: 500 epochs in 100 minutes, at most 500" in " ".join(said)
+
+
+def test_a_measured_step_that_is_not_finite_is_explained(tmp_path):
+    data = tiny.write_data(tmp_path, 100)
+    config = TrainConfig(minutes=1, batch_size=20, learning_rate=1e30, muon=1e-3, threads=1)
+    with pytest.raises(TrainingError, match="_forward.*start again with a lower --muon and --learning-rate or a"):
+        start_run(data, str(tmp_path / "run"), {"depth": 1}, config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_so_many_minutes_is_resumed_with_its_own_flags(tmp_path, clock, at_step):
+    data, folder = tiny.write_data(tmp_path, 100), tmp_path / "run"
+    flags = ["--minutes", "0.2", "--epochs", "auto", "--validation", "20", "--batch-size", "20", "--threads", "1"]
+    assert main(["train", "--data", data, "--out", str(folder), *flags, *tiny.flags()]) == 0
+    assert main(["train", "--resume", str(folder), *flags]) == 0
+    assert main(["train", "--resume", str(folder), *flags, "--epochs", "4"]) == 2

@@ -17,7 +17,7 @@ import minivit.run.training
 from minivit.cli.tables import cost_line, result_line
 from minivit.config import ViTConfig
 from minivit.data import DataError, load, split_validation
-from minivit.errors import TrainingError
+from minivit.errors import ConfigError, TrainingError
 from minivit.run import Interrupted, load_run, resume_run, start_run
 from minivit.run.overfit import overfit
 from minivit.run.pictures import draw_pictures
@@ -220,8 +220,10 @@ def test_paths_with_spaces_and_other_letters(tmp_path, at_step):
 def test_a_folder_that_cannot_be_made(data, tmp_path):
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(OSError, match="file"):
+        with pytest.raises(OSError, match="file.* cannot be made a run's folder .*: choose another --out"):
             start(data, out)
+    with pytest.raises(ConfigError, match="--out is empty"):
+        start_run(data, "", tiny.MODEL, TrainConfig(epochs=1))
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs a user whom the system can refuse")

@@ -28,7 +28,7 @@ def test_a_loss_that_is_not_finite_is_located_and_the_state_kept(stopped, whole)
         resume_run(str(stopped))
     message = str(caught.value)
     assert "linear_forward in mlp_forward in block_forward of block 1 produced the first of them" in message
-    assert f"saved in {stopped} before is kept: start again with a lower --learning-rate" in message
+    assert f"saved in {stopped} before is kept: start again with a lower --muon and --learning-rate or" in message
     assert "\n" not in message
     assert path.read_bytes() == good
 

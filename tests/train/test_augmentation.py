@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minivit.data import load, load_split
+from minivit.data import Split, load, load_split
 from minivit.errors import ConfigError
 from minivit.rng import AUGMENTATION, generator
 from minivit.run.records import current_settings
-from minivit.train import TrainConfig, random_affine
+from minivit.train import Prefetcher, TrainConfig, Trainer, random_affine
 from minivit.train.augmentation import augmented, augmented_copy, decided, empty_rings, has_copies
+from minivit.vit import ViT
+from tests.tools import tiny
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
 EVERYTHING = {"mirror": True, "elastic": 1, "erasing": 0.5, "mixup": 0.4, "cutmix": 1.0, "seed": 3}
@@ -208,3 +210,10 @@ def test_settings_are_checked(settings, message):
 def test_settings_are_plain_values():
     config = TrainConfig(augmentation="photos", **EVERYTHING)
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_an_automatic_strength_follows_the_epochs_that_are_trained():
+    images, labels = tiny.images(6)
+    trainer = Trainer(ViT(tiny.config()), TrainConfig(augment="auto", augmentation="photos", batch_size=3))
+    with Prefetcher(trainer, Split(images, labels), 4) as batches:
+        assert batches.config.augment == 0.4  # √4 / 5
