@@ -27,7 +27,9 @@ class TrainConfig:
         "images shown by an automatic number of epochs, each counted once an epoch; of photos and in recipes 330,000",
     )
     minutes: float | None = option(
-        None, "about how long to train on this machine: as many epochs as fit, by the measured step", none="off"
+        None,
+        f"about how long to train on this machine: as many epochs as fit, at most {MOST_EPOCHS}, by the measured step",
+        none="off",
     )
     batch_size: int = option(64, "images per step; any number, since a batch is computed in shards of bounded memory")
     learning_rate: float = option(1.5e-3, "peak learning rate, reached after the warm-up")

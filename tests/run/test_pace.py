@@ -107,7 +107,7 @@ def test_a_measured_step_that_is_not_finite_is_explained(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_of_so_many_minutes_is_resumed_with_its_own_flags(tmp_path, clock, at_step):
+def test_a_run_of_so_many_minutes_is_resumed_with_its_own_flags(tmp_path, clock):
     data, folder = tiny.write_data(tmp_path, 100), tmp_path / "run"
     flags = ["--minutes", "0.2", "--epochs", "auto", "--validation", "20", "--batch-size", "20", "--threads", "1"]
     assert main(["train", "--data", data, "--out", str(folder), *flags, *tiny.flags()]) == 0
