@@ -84,7 +84,7 @@ def fit(
                     images_per_second=(sums.images - images_before) / seconds,
                 )
                 if not math.isfinite(metrics.loss + metrics.grad_norm):  # a GPU's loss is read only here
-                    raise TrainingError(f"the loss became {metrics.loss} by step {done}: try a lower learning rate")
+                    raise TrainingError(f"the loss became {metrics.loss} by step {done}: try {trainer.config.lower}")
                 if end_of_epoch and valid is not None and len(valid.labels):
                     check = evaluate(trainer.averaged_model(), valid, trainer.pool)
                     metrics = metrics._replace(valid_loss=check.loss, valid_accuracy=check.accuracy)

@@ -326,7 +326,7 @@ def test_where_no_step_is_read_a_report_is(monkeypatch):
     monkeypatch.setattr(minivit.train.trainer, "is_host_float", lambda array: False)
     one = trainer(6)
     one.model.params["head.weight"] = np.full_like(one.model.params["head.weight"], 3e38)
-    with pytest.raises(TrainingError, match="the loss became nan by step 3: try a lower learning rate"):
+    with pytest.raises(TrainingError, match="the loss became nan by step 3: try a lower --learning-rate"):
         list(fit(one, split(24), split(0), 2, RunningSums()))
 
 
